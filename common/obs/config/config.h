@@ -1,0 +1,90 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace obs::config {
+
+/// Looks up one environment variable; nothing when it is not set. Tests pass a lambda over a map.
+using Environment = std::function<std::optional<std::string>(std::string_view name)>;
+
+/// The environment of this process.
+Environment ProcessEnvironment();
+
+/// Reads typed values from the environment, remembers every fault and every variable it was asked for, so that
+/// all faults are reported together and `--help` can print the whole table.
+///
+/// An empty value counts as not set, as the OpenTelemetry specification asks of its variables.
+/// A getter whose value is at fault records the fault and returns the default. Not thread-safe.
+class Parser {
+ public:
+  explicit Parser(Environment environment);
+
+  std::string String(std::string_view name, std::string_view fallback, std::string_view help);
+  /// A fault when the variable is not set.
+  std::string Required(std::string_view name, std::string_view help);
+  /// A decimal integer in [min, max].
+  std::int64_t Integer(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max,
+                       std::string_view help);
+  /// A decimal number in [min, max].
+  double Number(std::string_view name, double fallback, double min, double max, std::string_view help);
+  /// A TCP port; 0 lets the kernel choose.
+  std::uint16_t Port(std::string_view name, std::uint16_t fallback, std::string_view help);
+  /// A whole number with the unit us, ms, s or m, as in "250ms"; "0" needs no unit.
+  std::chrono::microseconds Duration(std::string_view name, std::chrono::microseconds fallback,
+                                     std::chrono::microseconds min, std::chrono::microseconds max,
+                                     std::string_view help);
+  /// One of `choices`, case-sensitive.
+  std::string Choice(std::string_view name, std::string_view fallback, std::vector<std::string> choices,
+                     std::string_view help);
+  /// `true` or `false`, in any case.
+  bool Boolean(std::string_view name, bool fallback, std::string_view help);
+  /// An absolute http:// or https:// URL; a trailing slash is removed.
+  std::string Url(std::string_view name, std::string_view fallback, std::string_view help);
+  /// Names a variable that a library below reads by itself, so that `--help` lists it.
+  void Document(std::string_view name, std::string_view fallback, std::string_view help);
+  /// Records a fault that a service found itself, as in "DIE_STORE=postgres needs PGHOST".
+  void Fault(std::string_view name, std::string_view sentence);
+
+  const std::vector<std::string>& faults() const { return faults_; }
+  /// The table of all variables asked for so far: name, default, meaning.
+  std::string Table() const;
+
+ private:
+  struct Variable {
+    std::string name;
+    std::string fallback;
+    std::string help;
+  };
+  std::optional<std::string> Look(std::string_view name, std::string_view fallback, std::string_view help);
+
+  Environment environment_;
+  std::vector<Variable> variables_;
+  std::vector<std::string> faults_;
+};
+
+struct Program {
+  std::string name;         ///< also the default `service.name`
+  std::string version;      ///< what `--version` prints
+  std::string description;  ///< one sentence, the head of `--help`
+};
+
+/// Handles `--help` and `--version` (exit 0) and unknown arguments (exit 1), calls `read` with a parser over the
+/// process environment, and when any fault was recorded prints all of them to stderr and exits 1.
+template <typename Config>
+Config ParseOrExit(int argc, char** argv, const Program& program, Config (*read)(Parser&)) {
+  void HandleArguments(int, char**, const Program&, const std::string& table);
+  void ExitOnFaults(const Program&, const std::vector<std::string>& faults);
+  Parser parser{ProcessEnvironment()};
+  Config config = read(parser);
+  HandleArguments(argc, argv, program, parser.Table());
+  ExitOnFaults(program, parser.faults());
+  return config;
+}
+
+}  // namespace obs::config

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace obs::http {
+
+enum class Method { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions };
+
+std::string_view Name(Method method);
+
+/// Percent-decodes one path segment or query component (RFC 3986, section 2.1); nothing when it is malformed.
+/// `plus_is_space` follows the form encoding of queries.
+std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_space);
+/// Encodes everything but RFC 3986's unreserved characters.
+std::string PercentEncode(std::string_view text);
+
+/// One complete, well-formed request. Names of headers are compared without regard to case.
+class Request {
+ public:
+  Method method = Method::kGet;
+  int minor_version = 1;   ///< of HTTP/1
+  std::string target;      ///< as sent: path and query
+  std::string_view path;   ///< part of `target`, still encoded
+  std::string_view query;  ///< part of `target` after '?', still encoded
+  std::string body;
+  std::string client_address;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> path_parameters;   ///< decoded, from the route's template
+  std::vector<std::pair<std::string, std::string>> query_parameters;  ///< decoded, in the order sent
+
+  Request() = default;
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+  Request(Request&&) = delete;
+  Request& operator=(Request&&) = delete;
+
+  /// The first header of that name, or an empty view.
+  std::string_view Header(std::string_view name) const;
+  /// A parameter of the route's template, as in "/dice/{die}"; empty when the template has none of that name.
+  std::string_view PathParameter(std::string_view name) const;
+  /// The first query parameter of that name.
+  std::optional<std::string_view> QueryParameter(std::string_view name) const;
+};
+
+struct Response {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  /// Beyond Content-Type, Content-Length, Connection, Date and traceresponse, which the server writes.
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+/// The reason phrase of RFC 9110, or "Unknown".
+std::string_view ReasonPhrase(int status);
+
+}  // namespace obs::http

@@ -1,0 +1,177 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "obs/log/logger.h"
+
+namespace obs::config {
+class Parser;
+}
+namespace obs::metrics {
+class Registry;
+struct Exemplar;
+}  // namespace obs::metrics
+
+namespace obs::trace {
+
+enum class Kind { kInternal, kServer, kClient };
+
+/// One attribute of a span. Strings are borrowed for the duration of the call only.
+struct Attribute {
+  using Value = std::variant<bool, std::int64_t, double, std::string_view>;
+
+  template <typename T>
+  Attribute(std::string_view key_, T value_) : key(key_), value(Convert(value_)) {}
+
+  std::string_view key;
+  Value value;
+
+ private:
+  template <typename T>
+  static Value Convert(const T& value) {
+    if constexpr (std::is_same_v<T, bool>) {
+      return value;
+    } else if constexpr (std::is_integral_v<T>) {
+      return static_cast<std::int64_t>(value);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      return static_cast<double>(value);
+    } else {
+      return std::string_view(value);
+    }
+  }
+};
+
+using Attributes = std::initializer_list<Attribute>;
+
+/// What crosses threads and processes: a span's identity and the baggage. Immutable and cheap to copy; it is
+/// always passed explicitly, because the SDK's own "current context" is local to a thread.
+class Context {
+ public:
+  /// No parent, no baggage.
+  Context();
+
+  bool valid() const;    ///< it names a span
+  bool sampled() const;  ///< the W3C sampled flag
+
+ private:
+  friend class Span;
+  friend class Tracer;
+  friend class Propagator;
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+/// A running span; ends when destroyed. Move-only. Calls on one span may come from several threads, one at a time.
+class Span {
+ public:
+  Span();  ///< a span that records nothing and has no identity
+  Span(Span&&) noexcept;
+  Span& operator=(Span&&) noexcept;
+  ~Span();
+
+  /// False when it is not sampled: spare yourself the work of computing attributes.
+  bool recording() const;
+  void Set(const Attribute& attribute);
+  void Rename(std::string_view name);
+  /// Marks the span failed: status Error with `description`, and the attribute `error.type`.
+  void Fail(std::string_view error_type, std::string_view description);
+  void End();
+
+  /// The parent for spans below this one, on any thread.
+  const Context& context() const;
+  /// For log lines about this span.
+  const log::Correlation& correlation() const;
+  /// For a latency observation; empty unless the span is sampled. Valid while this span lives.
+  metrics::Exemplar exemplar() const;
+
+ private:
+  friend class Tracer;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Starts spans. A cheap handle, thread-safe, must not outlive its provider.
+class Tracer {
+ public:
+  Span Start(std::string_view name, Kind kind, const Context& parent, Attributes attributes = {}) const;
+
+ private:
+  friend class Provider;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// Reads and writes the carriers named by OTEL_PROPAGATORS: tracecontext, baggage (both on by default), b3,
+/// b3multi, jaeger, none. Thread-safe.
+class Propagator {
+ public:
+  using Get = std::function<std::string_view(std::string_view name)>;
+  using Set = std::function<void(std::string_view name, std::string_view value)>;
+
+  Context Extract(const Get& header) const;
+  void Inject(const Context& context, const Set& header) const;
+
+ private:
+  friend class Provider;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// The value of the `traceresponse` header (W3C Trace Context Level 2) for a span; empty without one.
+std::string TraceResponse(const log::Correlation& correlation);
+
+struct Config {
+  std::string service_name;
+  std::string service_version;
+  std::string exporter = "otlp";                   ///< OTEL_TRACES_EXPORTER: otlp, console or none
+  std::string sampler = "parentbased_always_on";   ///< OTEL_TRACES_SAMPLER
+  double sampler_ratio = 1.0;                      ///< OTEL_TRACES_SAMPLER_ARG
+  std::string propagators = "tracecontext,baggage";  ///< OTEL_PROPAGATORS, comma-separated
+  log::Level log_level = log::Level::kWarn;        ///< OTEL_LOG_LEVEL: of the SDK's own messages
+  std::size_t queue_size = 8192;                   ///< OTEL_BSP_MAX_QUEUE_SIZE
+  std::size_t batch_size = 512;                    ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE
+  std::chrono::milliseconds schedule_delay{1000};  ///< OTEL_BSP_SCHEDULE_DELAY
+  std::chrono::milliseconds export_timeout{2000};  ///< OTEL_EXPORTER_OTLP_TIMEOUT
+  bool disabled = false;                           ///< OTEL_SDK_DISABLED
+};
+
+/// Reads every OTEL_ variable that the C++ SDK ignores, and documents those that it reads itself. As the
+/// OpenTelemetry specification asks, a value that is not known is no fault: it becomes a sentence in `warnings`,
+/// and the default holds.
+Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
+                  std::vector<std::string>& warnings);
+
+/// Owns the SDK: sampler, batch processor, OTLP/HTTP exporter, and metrics about itself
+/// (`otel_sdk_exporter_span_exported_total`, `…_failed_total`, `otel_sdk_processor_span_dropped_total`,
+/// `otel_sdk_processor_span_queue_size`, `otel_sdk_processor_span_queue_capacity`). Losing the collector never
+/// slows a request and never grows memory beyond the queue. Thread-safe.
+class Provider {
+ public:
+  Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger);
+  ~Provider();
+  Provider(const Provider&) = delete;
+  Provider& operator=(const Provider&) = delete;
+
+  Tracer tracer() const;
+  const Propagator& propagator() const;
+
+  /// Exports what is queued and stops. False when the deadline passed first: the SDK's thread may then still be
+  /// busy, and the caller should end the process with std::_Exit rather than wait in static destructors.
+  bool Shutdown(std::chrono::milliseconds deadline);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace obs::trace
