@@ -74,12 +74,15 @@ struct Program {
   std::string description;  ///< one sentence, the head of `--help`
 };
 
-/// Handles `--help` and `--version` (exit 0) and unknown arguments (exit 1), calls `read` with a parser over the
-/// process environment, and when any fault was recorded prints all of them to stderr and exits 1.
+/// `--help` and `--version` print and exit 0; any other argument is named and exits 1.
+void HandleArguments(int argc, char** argv, const Program& program, const std::string& table);
+/// Prints every fault to stderr and exits 1; returns when there is none.
+void ExitOnFaults(const Program& program, const std::vector<std::string>& faults);
+
+/// What a main() begins with: reads the configuration from the process environment with `read`, and lets the
+/// arguments or faults end the process.
 template <typename Config>
 Config ParseOrExit(int argc, char** argv, const Program& program, Config (*read)(Parser&)) {
-  void HandleArguments(int, char**, const Program&, const std::string& table);
-  void ExitOnFaults(const Program&, const std::vector<std::string>& faults);
   Parser parser{ProcessEnvironment()};
   Config config = read(parser);
   HandleArguments(argc, argv, program, parser.Table());

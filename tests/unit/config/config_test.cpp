@@ -1,0 +1,108 @@
+#include "obs/config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace obs::config {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""us;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Parser Over(std::map<std::string, std::string, std::less<>> variables) {
+  return Parser([variables = std::move(variables)](std::string_view name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    if (found == variables.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+TEST(Parser, ReadsEachTypeFromTheEnvironment) {
+  Parser parser = Over({{"NAME", "x"},
+                        {"COUNT", "7"},
+                        {"RATIO", "0.25"},
+                        {"PORT", "8111"},
+                        {"WAIT", "250ms"},
+                        {"STORE", "file"},
+                        {"ON", "True"},
+                        {"URL", "http://die-service:8109/"}});
+  EXPECT_EQ(parser.String("NAME", "", ""), "x");
+  EXPECT_EQ(parser.Integer("COUNT", 1, 0, 10, ""), 7);
+  EXPECT_EQ(parser.Number("RATIO", 1, 0, 1, ""), 0.25);
+  EXPECT_EQ(parser.Port("PORT", 0, ""), 8111);
+  EXPECT_EQ(parser.Duration("WAIT", 1s, 0us, 10s, ""), 250ms);
+  EXPECT_EQ(parser.Choice("STORE", "postgres", {"file", "postgres"}, ""), "file");
+  EXPECT_TRUE(parser.Boolean("ON", false, ""));
+  EXPECT_EQ(parser.Url("URL", "http://x", ""), "http://die-service:8109");
+  EXPECT_THAT(parser.faults(), IsEmpty());
+}
+
+TEST(Parser, TakesAnEmptyValueAsNotSet) {
+  Parser parser = Over({{"COUNT", ""}});
+  EXPECT_EQ(parser.Integer("COUNT", 3, 0, 10, ""), 3);
+  EXPECT_THAT(parser.faults(), IsEmpty());
+}
+
+TEST(Parser, ReportsEveryFaultWithTheNameTheRuleAndTheValue) {
+  Parser parser = Over({{"COUNT", "11"}, {"WAIT", "250"}, {"PORT", "http"}, {"URL", "die-service"}, {"ON", "1"}});
+  EXPECT_EQ(parser.Integer("COUNT", 3, 0, 10, ""), 3);
+  EXPECT_EQ(parser.Duration("WAIT", 1s, 0us, 10s, ""), 1s);
+  EXPECT_EQ(parser.Port("PORT", 80, ""), 80);
+  EXPECT_EQ(parser.Url("URL", "http://x", ""), "http://x");
+  EXPECT_FALSE(parser.Boolean("ON", false, ""));
+  parser.Required("NEEDED", "");
+  EXPECT_THAT(parser.faults(),
+              ElementsAre("COUNT must be an integer from 0 to 10, but is '11'",
+                          "WAIT must be a duration from 0 to 10s with a unit (us, ms, s, m), but is '250'",
+                          "PORT must be an integer from 0 to 65535, but is 'http'",
+                          "URL must be a URL such as http://host:port, but is 'die-service'",
+                          "ON must be true or false, but is '1'", "NEEDED must be set"));
+}
+
+TEST(Parser, RefusesWhatOnlyBeginsLikeANumberOrOverflows) {
+  Parser parser = Over({{"A", "7x"}, {"B", "99999999999999999999"}, {"C", "-1s"}, {"D", "99999999999m"}});
+  parser.Integer("A", 0, 0, 10, "");
+  parser.Integer("B", 0, 0, 10, "");
+  parser.Duration("C", 0us, 0us, 1s, "");
+  parser.Duration("D", 0us, 0us, 1s, "");
+  EXPECT_EQ(parser.faults().size(), 4U);
+}
+
+TEST(Parser, ListsEveryVariableWithItsDefault) {
+  Parser parser = Over({});
+  parser.Duration("DICE_ROLL_TIME", 5ms, 0us, 1s, "how long a roll takes");
+  parser.Document("PGPASSWORD", "", "read by libpq");
+  EXPECT_THAT(parser.Table(), HasSubstr("DICE_ROLL_TIME  5ms  how long a roll takes\n"));
+  EXPECT_THAT(parser.Table(), HasSubstr("PGPASSWORD"));
+}
+
+TEST(HandleArguments, PrintsTheTableForHelpAndTheBuildForVersion) {
+  const Program program{"die-service", "1.2.3", "Serves dice."};
+  std::string help = "--help";
+  std::string version = "--version";
+  std::string typo = "--hlep";
+  const auto run = [&](std::string& argument) {
+    std::string name = "die-service";
+    char* argv[] = {name.data(), argument.data()};
+    HandleArguments(2, argv, program, "  PORT  8109  the port\n");
+  };
+  EXPECT_EXIT(run(help), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(run(version), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(run(typo), testing::ExitedWithCode(1), "unknown argument '--hlep'");
+}
+
+TEST(ExitOnFaults, PrintsAllFaultsAndExitsOne) {
+  const Program program{"die-service", "1.2.3", ""};
+  EXPECT_EXIT(ExitOnFaults(program, {"A must be set", "B must be set"}), testing::ExitedWithCode(1),
+              "A must be set\n.*B must be set\n");
+  ExitOnFaults(program, {});
+}
+
+}  // namespace
+}  // namespace obs::config
