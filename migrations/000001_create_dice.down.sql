@@ -1,0 +1,2 @@
+DROP VIEW dice;
+DROP TABLE die_specifications;

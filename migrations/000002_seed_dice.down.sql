@@ -1,0 +1,1 @@
+DELETE FROM die_specifications WHERE identifier IN ('fair', 'risky', 'extreme');

@@ -1,0 +1,1 @@
+REVOKE SELECT ON die_specifications, dice FROM diceuser;
