@@ -14,8 +14,8 @@ CREATE TABLE die_specifications (
   CONSTRAINT probabilities_name_each_face CHECK (
     probabilities ?& faces::text[] AND probabilities - faces::text[] = '{}'),
   CONSTRAINT probabilities_are_fractions CHECK (
-    NOT jsonb_path_exists(probabilities, '$.* ? (@.type() != "number" || @ < 0 || @ > 1)')
-    AND jsonb_path_exists(probabilities, '$.* ? (@ > 0)'))
+    NOT jsonb_path_exists(probabilities, 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1)')
+    AND jsonb_path_exists(probabilities, 'strict $.* ? (@ > 0)'))
 );
 
 COMMENT ON TABLE die_specifications IS 'Every die that can be rolled';
