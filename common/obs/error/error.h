@@ -11,8 +11,9 @@ enum class ErrorCode {
   kInvalidArgument,   ///< the caller must change the request (400)
   kNotFound,          ///< the thing asked for does not exist (404)
   kMethodNotAllowed,  ///< the path exists, the method does not (405)
-  kTooLarge,          ///< a size limit was exceeded (413, 414 or 431 by `type`)
-  kNotImplemented,    ///< understood and deliberately not offered (501)
+  kTooLarge,          ///< a size limit was exceeded (413; 414 or 431 by `type`)
+  kTimeout,           ///< the request did not arrive in time (408)
+  kNotImplemented,    ///< understood and deliberately not offered (501; 505 by `type`)
   kUnavailable,       ///< a dependency or capacity is missing now; trying again later may help (503)
   kInternal,          ///< our fault (500)
 };

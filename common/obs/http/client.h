@@ -16,19 +16,19 @@
 namespace obs::http {
 
 struct ClientConfig {
-  std::string base_url;                          ///< "http://die-service:8109"
-  std::string peer;                              ///< the other service's name, for metrics and messages
+  std::string base_url;  ///< "http://die-service:8109"
+  std::string peer;      ///< the other service's name, for metrics and messages
   std::chrono::milliseconds connect_timeout{1000};
-  std::chrono::milliseconds timeout{5000};       ///< of the whole exchange
+  std::chrono::milliseconds timeout{5000};  ///< of the whole exchange
   std::size_t max_body_bytes = std::size_t{1} << 20;
   std::size_t max_idle_connections = 64;
 };
 
 /// Why no answer came.
 enum class ClientFailure {
-  kRefused,   ///< no connection: refused, unreachable, name unknown
-  kTimeout,   ///< connect or total timeout
-  kInvalid,   ///< the answer was no HTTP, was cut off, or exceeded max_body_bytes
+  kRefused,  ///< no connection: refused, unreachable, name unknown
+  kTimeout,  ///< connect or total timeout
+  kInvalid,  ///< the answer was no HTTP, was cut off, or exceeded max_body_bytes
 };
 
 /// "refused", "timeout", "invalid".
@@ -37,7 +37,8 @@ std::string_view Name(ClientFailure failure);
 class ClientError : public Error {
  public:
   ClientError(ClientFailure failure, std::string type, std::string detail, std::string cause)
-      : Error(ErrorCode::kUnavailable, std::move(type), std::move(detail), std::move(cause)), failure_(failure) {}
+      : Error(ErrorCode::kUnavailable, std::move(type), std::move(detail), std::move(cause)),
+        failure_(failure) {}
   ClientFailure failure() const { return failure_; }
 
  private:
@@ -50,9 +51,9 @@ struct ClientResponse {
   std::string body;
 };
 
-/// A blocking HTTP/1.1 client for one base URL, over libcurl: kept-alive connections, one per concurrent caller.
-/// Each call gives a client span `GET` (HTTP semantic conventions, stable), the propagation headers, and
-/// http_client_request_duration_seconds{peer,status}. Thread-safe.
+/// A blocking HTTP/1.1 client for one base URL, over libcurl: kept-alive connections, one per concurrent
+/// caller. Each call gives a client span `GET` (HTTP semantic conventions, stable), the propagation headers,
+/// and http_client_request_duration_seconds{peer,status}. Thread-safe.
 class Client {
  public:
   Client(ClientConfig config, metrics::Registry& registry, const trace::Tracer& tracer,

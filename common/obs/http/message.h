@@ -19,19 +19,21 @@ std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_spa
 /// Encodes everything but RFC 3986's unreserved characters.
 std::string PercentEncode(std::string_view text);
 
-/// One complete, well-formed request. Names of headers are compared without regard to case.
+/// One complete, well-formed request. The views point into `head` and `body`, so it stays where it was made.
 class Request {
  public:
   Method method = Method::kGet;
-  int minor_version = 1;   ///< of HTTP/1
-  std::string target;      ///< as sent: path and query
-  std::string_view path;   ///< part of `target`, still encoded
-  std::string_view query;  ///< part of `target` after '?', still encoded
-  std::string body;
-  std::string client_address;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::vector<std::pair<std::string, std::string>> path_parameters;   ///< decoded, from the route's template
+  int minor_version = 1;    ///< of HTTP/1
+  std::string head;         ///< request line and headers as received
+  std::string body;         ///< as received
+  std::string_view target;  ///< path and query as sent
+  std::string_view path;    ///< of `target`, still encoded
+  std::string_view query;   ///< of `target` after '?', still encoded
+  std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< in the order sent
+  std::vector<std::pair<std::string_view, std::string>>
+      path_parameters;                                                ///< decoded, by the route's template
   std::vector<std::pair<std::string, std::string>> query_parameters;  ///< decoded, in the order sent
+  std::string client_address;
 
   Request() = default;
   Request(const Request&) = delete;
@@ -39,7 +41,7 @@ class Request {
   Request(Request&&) = delete;
   Request& operator=(Request&&) = delete;
 
-  /// The first header of that name, or an empty view.
+  /// The first header of that name, whatever its case; an empty view without one.
   std::string_view Header(std::string_view name) const;
   /// A parameter of the route's template, as in "/dice/{die}"; empty when the template has none of that name.
   std::string_view PathParameter(std::string_view name) const;

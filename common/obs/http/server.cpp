@@ -1,0 +1,526 @@
+#include "obs/http/server.h"
+
+#include <fmt/format.h>
+#include <pistache/endpoint.h>
+#include <pistache/http.h>
+#include <pistache/peer.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <ctime>
+#include <mutex>
+#include <utility>
+
+#include "obs/config/config.h"
+#include "obs/http/connection.h"
+#include "obs/http/framing.h"
+#include "obs/http/listening_socket.h"
+#include "obs/http/problem.h"
+#include "obs/http/router.h"
+#include "obs/http/worker_pool.h"
+
+namespace obs::http {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Pistache's own timeouts close a connection without telling the handler, so they are kept out of reach;
+/// ours are in Connection.
+constexpr std::chrono::hours kNever{24 * 365};
+/// What a log line or a span shows of a path, at most.
+constexpr std::size_t kShownPath = 256;
+/// How long the kernel's queue of completed connections may take to be accepted at Stop().
+constexpr std::chrono::milliseconds kAcceptRest{200};
+/// How long a connection that was accepted last may take to send its request at Stop().
+constexpr std::chrono::milliseconds kLastRequests{200};
+constexpr std::string_view kUnmatched = "unmatched";
+
+/// One request on its way to its reply.
+struct Pending {
+  std::shared_ptr<Connection> connection;
+  std::unique_ptr<Request> request;
+  const Route* route = nullptr;  ///< nothing when no route matched
+  bool close = false;
+  Clock::time_point start;
+  trace::Span span;
+};
+
+/// IMF-fixdate (RFC 9110, section 5.6.7), formatted once a second and thread.
+std::string_view DateNow() {
+  thread_local std::time_t formatted = 0;
+  thread_local std::array<char, 32> text;
+  thread_local std::size_t size = 0;
+  const std::time_t now = std::time(nullptr);
+  if (now != formatted) {
+    std::tm utc{};
+    ::gmtime_r(&now, &utc);
+    size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    formatted = now;
+  }
+  return {text.data(), size};
+}
+
+std::string Serialize(const Response& response, bool head_only, bool close, std::string_view trace_response) {
+  std::string out;
+  out.reserve(256 + response.body.size());
+  fmt::format_to(std::back_inserter(out),
+                 "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
+                 ReasonPhrase(response.status), DateNow(), response.content_type, response.body.size());
+  out += close ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
+  if (!trace_response.empty())
+    fmt::format_to(std::back_inserter(out), "traceresponse: {}\r\n", trace_response);
+  for (const auto& [name, value] : response.headers) {
+    fmt::format_to(std::back_inserter(out), "{}: {}\r\n", name, value);
+  }
+  out += "\r\n";
+  if (!head_only) out += response.body;
+  return out;
+}
+
+Error Overloaded() {
+  return Error(ErrorCode::kUnavailable, "overloaded",
+               "Too many requests are waiting; try again in a second.");
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const ServerConfig& config_, const log::Logger& logger_, metrics::Registry& registry,
+       const trace::Tracer& tracer_, const trace::Propagator& propagator_);
+
+  // Called on Pistache's threads, in this order for one connection.
+  std::shared_ptr<Connection> Accept(int fd, std::string client_address);
+  void Receive(const std::shared_ptr<Connection>& connection, std::string_view bytes);
+  void Forget(const std::shared_ptr<Connection>& connection);
+
+  void Refuse(const std::shared_ptr<Connection>& connection, const Error& error);
+  void Dispatch(const std::shared_ptr<Connection>& connection, Framing framing);
+  bool Overloads(const std::shared_ptr<Pending>& pending);
+  void StartSpan(Pending& pending, std::string_view name, std::string_view route);
+  void Handle(Pending& pending);
+  void Answer(Pending& pending, const Error& error, const log::Logger& speaking);
+  void Finish(Pending& pending, const log::Logger& speaking, const Response& response, const Error* error);
+  void Count(const Pending& pending, int status);
+  void LogAccess(const Pending& pending, const log::Logger& speaking, int status, const Error* error) const;
+
+  const ServerConfig config;
+  const log::Logger& logger;
+  const trace::Tracer& tracer;
+  const trace::Propagator& propagator;
+  metrics::Family<metrics::Counter>& requests;
+  metrics::Family<metrics::Histogram>& durations;
+  metrics::Family<metrics::Counter>& rejected;
+  Router router;
+  const FramingLimits limits;
+  const ConnectionTimeouts timeouts;
+  ConnectionTable connections;
+  std::unique_ptr<WorkerPool> workers;
+  std::atomic<bool> draining = false;
+  std::unique_ptr<Pistache::Http::Endpoint> endpoint;
+  std::uint16_t port = 0;
+
+  std::atomic<std::int64_t> in_progress = 0;
+  std::mutex idle_mutex;
+  std::condition_variable idle;
+};
+
+namespace {
+
+/// Pistache makes a copy for each of its threads.
+class PistacheHandler : public Pistache::Http::Handler {
+ public:
+  HTTP_PROTOTYPE(PistacheHandler)
+
+  struct Target {
+    std::function<std::shared_ptr<Connection>(int, std::string)> accept;
+    std::function<void(const std::shared_ptr<Connection>&, std::string_view)> receive;
+    std::function<void(const std::shared_ptr<Connection>&)> forget;
+  };
+
+  explicit PistacheHandler(std::shared_ptr<const Target> target) : target_(std::move(target)) {}
+
+  // Never called: the bytes are read by onInput() below.
+  void onRequest(const Pistache::Http::Request& /*request*/,
+                 Pistache::Http::ResponseWriter /*writer*/) override {}
+
+ private:
+  static constexpr const char* kConnection = "obs";
+
+  void onConnection(const std::shared_ptr<Pistache::Tcp::Peer>& peer) override {
+    // Pistache's search for idle peers expects a parser at each of them.
+    peer->putData(ParserData, std::make_shared<Pistache::Http::RequestParser>(0));
+    peer->putData(kConnection, target_->accept(peer->fd(), peer->address().host()));
+  }
+
+  void onInput(const char* buffer, std::size_t size,
+               const std::shared_ptr<Pistache::Tcp::Peer>& peer) override {
+    target_->receive(std::static_pointer_cast<Connection>(peer->getData(kConnection)), {buffer, size});
+  }
+
+  void onDisconnection(const std::shared_ptr<Pistache::Tcp::Peer>& peer) override {
+    target_->forget(std::static_pointer_cast<Connection>(peer->getData(kConnection)));
+  }
+
+  std::shared_ptr<const Target> target_;
+};
+
+}  // namespace
+
+Server::Impl::Impl(const ServerConfig& config_, const log::Logger& logger_, metrics::Registry& registry,
+                   const trace::Tracer& tracer_, const trace::Propagator& propagator_)
+    : config(config_),
+      logger(logger_),
+      tracer(tracer_),
+      propagator(propagator_),
+      requests(registry.AddCounter("http_requests_total",
+                                   "Requests answered, by method, route template and status.",
+                                   {"method", "route", "status"})),
+      durations(registry.AddHistogram("http_request_duration_seconds",
+                                      "Time from the complete request to its reply.", {"method", "route"},
+                                      metrics::HttpDurationBuckets())),
+      rejected(registry.AddCounter("http_requests_rejected_total",
+                                   "Requests and connections refused before any route saw them.",
+                                   {"reason"})),
+      limits{config_.max_target_bytes, config_.max_header_bytes, config_.max_body_bytes},
+      timeouts{config_.header_timeout, config_.body_timeout, config_.idle_timeout},
+      connections(config_.max_connections) {
+  for (const auto* reason : {"malformed", "queue_full", "connections"}) rejected.With({reason});
+  registry.AddCallbackGauge("http_requests_in_progress", "Requests received and not yet answered.",
+                            [this] { return static_cast<double>(in_progress.load()); });
+  registry.AddCallbackGauge("http_connections", "Open connections.",
+                            [this] { return static_cast<double>(connections.size()); });
+  registry.AddCallbackGauge("http_worker_queue_length", "Requests that wait for a worker thread.",
+                            [this] { return workers ? static_cast<double>(workers->queue_length()) : 0.0; });
+}
+
+std::shared_ptr<Connection> Server::Impl::Accept(int fd, std::string client_address) {
+  auto connection = std::make_shared<Connection>(fd, std::move(client_address), timeouts);
+  if (!connections.Add(connection)) {
+    rejected.With({"connections"}).Increment();
+    Response response = Problem(Error(ErrorCode::kUnavailable, "too-many-connections",
+                                      "This server has no connection free; try again."),
+                                "");
+    response.headers.emplace_back("Retry-After", "1");
+    connection->Reply(Serialize(response, false, true, ""), true);
+  }
+  return connection;
+}
+
+void Server::Impl::Forget(const std::shared_ptr<Connection>& connection) {
+  connection->MarkGone();
+  connections.Remove(connection);
+}
+
+void Server::Impl::Receive(const std::shared_ptr<Connection>& connection, std::string_view bytes) {
+  if (!connection->AcceptsInput()) return;
+  std::string& input = connection->input();
+  // Most requests arrive whole and alone: they are read where Pistache received them.
+  if (!input.empty()) {
+    input.append(bytes);
+    bytes = input;
+  }
+  Framing framing = ReadRequest(bytes, limits);
+  switch (framing.state) {
+    case Framing::State::kRefused:
+      Refuse(connection, *framing.error);
+      break;
+    case Framing::State::kHeader:
+    case Framing::State::kBody: {
+      if (input.empty()) input.assign(bytes);
+      const bool body = framing.state == Framing::State::kBody;
+      if (framing.expects_continue && input.size() == bytes.size())
+        connection->Interim("HTTP/1.1 100 Continue\r\n\r\n");
+      connection->Enter(body ? Connection::Phase::kBody : Connection::Phase::kHeader);
+      break;
+    }
+    case Framing::State::kComplete:
+      // More than one request at once: the first is answered, then the connection is closed.
+      framing.wants_close = framing.wants_close || bytes.size() > framing.consumed;
+      connection->Enter(Connection::Phase::kHandling);
+      input.clear();
+      Dispatch(connection, std::move(framing));
+      break;
+  }
+}
+
+void Server::Impl::Refuse(const std::shared_ptr<Connection>& connection, const Error& error) {
+  rejected.With({"malformed"}).Increment();
+  const Response response = Problem(error, "");
+  logger.Warn("Request refused",
+              {{"status", response.status}, {"error_type", error.type()}, {"detail", error.detail()}});
+  connection->Enter(Connection::Phase::kHandling);
+  connection->Reply(Serialize(response, false, true, ""), true);
+}
+
+void Server::Impl::Dispatch(const std::shared_ptr<Connection>& connection, Framing framing) {
+  auto pending = std::make_shared<Pending>();
+  pending->connection = connection;
+  pending->request = std::move(framing.request);
+  pending->request->client_address = connection->client_address();
+  pending->close = framing.wants_close;
+  pending->start = Clock::now();
+  in_progress.fetch_add(1);
+  try {
+    pending->route = &router.Match(*pending->request);
+  } catch (const Error& error) {
+    StartSpan(*pending, Name(pending->request->method), "");
+    Answer(*pending, error, logger.With(pending->span.correlation()));
+    return;
+  }
+  const Route& route = *pending->route;
+  if (route.visibility == Visibility::kFull) StartSpan(*pending, route.name, route.route);
+  if (route.execution == Execution::kInline) {
+    Handle(*pending);
+  } else if (!workers->TryPush([this, pending] { Handle(*pending); })) {
+    rejected.With({"queue_full"}).Increment();
+    Answer(*pending, Overloaded(), logger.With(pending->span.correlation()));
+  }
+}
+
+void Server::Impl::StartSpan(Pending& pending, std::string_view name, std::string_view route) {
+  const Request& request = *pending.request;
+  const trace::Context parent =
+      propagator.Extract([&request](std::string_view header) { return request.Header(header); });
+  pending.span = tracer.Start(name, trace::Kind::kServer, parent,
+                              {{"http.request.method", Name(request.method)},
+                               {"url.path", request.path.substr(0, kShownPath)},
+                               {"url.scheme", "http"},
+                               {"client.address", request.client_address},
+                               {"network.protocol.version", request.minor_version == 0 ? "1.0" : "1.1"}});
+  if (!pending.span.recording()) return;
+  if (!route.empty()) pending.span.Set({"http.route", route});
+  if (!request.query.empty()) pending.span.Set({"url.query", request.query.substr(0, kShownPath)});
+  if (const auto host = request.Header("Host"); !host.empty()) {
+    pending.span.Set({"server.address", host.substr(0, kShownPath)});
+  }
+  if (const auto agent = request.Header("User-Agent"); !agent.empty()) {
+    pending.span.Set({"user_agent.original", agent.substr(0, kShownPath)});
+  }
+}
+
+void Server::Impl::Handle(Pending& pending) {
+  const log::Logger speaking = logger.With(pending.span.correlation());
+  try {
+    Exchange exchange{pending.span, speaking};
+    Finish(pending, speaking, pending.route->handler(*pending.request, exchange), nullptr);
+  } catch (const Error& error) {
+    Answer(pending, error, speaking);
+  } catch (const std::exception& exception) {
+    Answer(pending, Error(ErrorCode::kInternal, "internal", "The service made a mistake.", exception.what()),
+           speaking);
+  } catch (...) {
+    Answer(pending, Error(ErrorCode::kInternal, "internal", "The service made a mistake."), speaking);
+  }
+}
+
+void Server::Impl::Answer(Pending& pending, const Error& error, const log::Logger& speaking) {
+  Response response = Problem(error, pending.span.correlation().trace_id_view());
+  if (error.type() == "overloaded") response.headers.emplace_back("Retry-After", "1");
+  if (response.status == 405) response.headers.emplace_back("Allow", router.Allow(pending.request->path));
+  Finish(pending, speaking, response, &error);
+}
+
+void Server::Impl::Finish(Pending& pending, const log::Logger& speaking, const Response& response,
+                          const Error* error) {
+  const bool close = pending.close || draining;
+  const bool head_only = pending.request->method == Method::kHead;
+  const std::string bytes =
+      Serialize(response, head_only, close, trace::TraceResponse(pending.span.correlation()));
+  if (pending.span.recording()) {
+    pending.span.Set({"http.response.status_code", response.status});
+    if (response.status >= 500) {
+      pending.span.Fail(error != nullptr ? std::string_view(error->type()) : std::to_string(response.status),
+                        error != nullptr ? error->detail() : "");
+    }
+  }
+  // Everything is on record before the client can look: whoever reads the reply finds the metric and the
+  // line.
+  Count(pending, response.status);
+  LogAccess(pending, speaking, response.status, error);
+  pending.span.End();
+  if (pending.connection->Reply(bytes, close)) connections.Wake();
+  if (in_progress.fetch_sub(1) == 1 && draining) {
+    const std::lock_guard lock(idle_mutex);
+    idle.notify_all();
+  }
+}
+
+void Server::Impl::Count(const Pending& pending, int status) {
+  const std::string_view method = Name(pending.request->method);
+  const auto duration = Clock::now() - pending.start;
+  if (pending.route == nullptr) {
+    requests.With({method, kUnmatched, std::to_string(status)}).Increment();
+    durations.With({method, kUnmatched}).Observe(duration, pending.span.exemplar());
+  } else if (pending.route->method == pending.request->method) {
+    if (status == 200) {
+      pending.route->ok_requests->Increment();
+    } else {
+      requests.With({method, pending.route->route, std::to_string(status)}).Increment();
+    }
+    pending.route->duration->Observe(duration, pending.span.exemplar());
+  } else {
+    requests.With({method, pending.route->route, std::to_string(status)}).Increment();
+    durations.With({method, pending.route->route}).Observe(duration, pending.span.exemplar());
+  }
+}
+
+void Server::Impl::LogAccess(const Pending& pending, const log::Logger& speaking, int status,
+                             const Error* error) const {
+  if (pending.route != nullptr && pending.route->visibility == Visibility::kProbe) return;
+  const log::Level level = status >= 500 ? log::Level::kError : log::Level::kInfo;
+  if (!speaking.enabled(level)) return;
+  const std::string_view method = Name(pending.request->method);
+  const std::string_view route =
+      pending.route != nullptr ? std::string_view(pending.route->route) : kUnmatched;
+  const std::string_view path = pending.request->path.substr(0, kShownPath);
+  const double milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - pending.start).count();
+  if (error == nullptr) {
+    speaking.Write(level, "Request handled",
+                   {{"method", method},
+                    {"route", route},
+                    {"path", path},
+                    {"status", status},
+                    {"duration_ms", milliseconds}});
+  } else {
+    speaking.Write(level, "Request handled",
+                   {{"method", method},
+                    {"route", route},
+                    {"path", path},
+                    {"status", status},
+                    {"duration_ms", milliseconds},
+                    {"error_type", error->type()},
+                    {"detail", error->detail()},
+                    {"cause", error->cause()}});
+  }
+}
+
+ServerConfig ReadServerConfig(config::Parser& parser, std::uint16_t default_port) {
+  using std::chrono::milliseconds;
+  ServerConfig config;
+  const auto size = [&parser](std::string_view name, std::size_t fallback, std::int64_t min, std::int64_t max,
+                              std::string_view help) {
+    return static_cast<std::size_t>(
+        parser.Integer(name, static_cast<std::int64_t>(fallback), min, max, help));
+  };
+  const auto timeout = [&parser](std::string_view name, milliseconds fallback, std::string_view help) {
+    return std::chrono::duration_cast<milliseconds>(
+        parser.Duration(name, fallback, milliseconds(1), std::chrono::hours(1), help));
+  };
+  config.address =
+      parser.String("HTTP_ADDRESS", config.address, "address to listen on; [::] is IPv6 and IPv4");
+  config.port = parser.Port("PORT", default_port, "port to listen on; 0 lets the kernel choose");
+  config.io_threads = size("HTTP_IO_THREADS", config.io_threads, 1, 64, "threads that read requests");
+  config.worker_threads = size("HTTP_WORKER_THREADS", config.worker_threads, 1, 1024,
+                               "threads for requests that wait for something");
+  config.worker_queue = size("HTTP_WORKER_QUEUE", config.worker_queue, 0, 100000,
+                             "requests that may wait for such a thread; more are answered 503");
+  config.max_connections =
+      size("HTTP_MAX_CONNECTIONS", config.max_connections, 1, 100000, "open connections");
+  config.max_target_bytes =
+      size("HTTP_MAX_TARGET_BYTES", config.max_target_bytes, 64, 1 << 20, "path and query");
+  config.max_header_bytes =
+      size("HTTP_MAX_HEADER_BYTES", config.max_header_bytes, 256, 1 << 20, "request line and headers");
+  config.max_body_bytes = size("HTTP_MAX_BODY_BYTES", config.max_body_bytes, 0, 1 << 30, "request body");
+  config.header_timeout = timeout("HTTP_HEADER_TIMEOUT", config.header_timeout, "first byte to last header");
+  config.body_timeout = timeout("HTTP_BODY_TIMEOUT", config.body_timeout,
+                                "last header to end of body, and for a client to read its reply");
+  config.idle_timeout = timeout("HTTP_IDLE_TIMEOUT", config.idle_timeout, "between requests of a connection");
+  return config;
+}
+
+Server::Server(const ServerConfig& config, const log::Logger& logger, metrics::Registry& registry,
+               const trace::Tracer& tracer, const trace::Propagator& propagator)
+    : impl_(std::make_unique<Impl>(config, logger, registry, tracer, propagator)) {}
+
+Server::~Server() {
+  if (impl_->endpoint) Stop(std::chrono::milliseconds(0));
+}
+
+void Server::Handle(Method method, std::string_view route, Execution execution, Handler handler,
+                    Visibility visibility) {
+  Route entry;
+  entry.method = method;
+  entry.route = route;
+  entry.name = fmt::format("{} {}", Name(method), route);
+  entry.execution = execution;
+  entry.visibility = visibility;
+  entry.handler = std::move(handler);
+  entry.ok_requests = &impl_->requests.With({Name(method), route, "200"});
+  entry.duration = &impl_->durations.With({Name(method), route});
+  impl_->router.Add(std::move(entry));
+}
+
+void Server::Start() {
+  Impl& impl = *impl_;
+  RaiseDescriptorLimit();
+  impl.workers = std::make_unique<WorkerPool>(impl.config.worker_threads, impl.config.worker_queue);
+  auto target = std::make_shared<PistacheHandler::Target>();
+  target->accept = [&impl](int fd, std::string address) { return impl.Accept(fd, std::move(address)); };
+  target->receive = [&impl](const auto& connection, std::string_view bytes) {
+    impl.Receive(connection, bytes);
+  };
+  target->forget = [&impl](const auto& connection) { impl.Forget(connection); };
+
+  using Pistache::Tcp::Options;
+  try {
+    const Pistache::Address address(impl.config.address, Pistache::Port(impl.config.port));
+    impl.endpoint = std::make_unique<Pistache::Http::Endpoint>(address);
+    impl.endpoint->init(
+        Pistache::Http::Endpoint::options()
+            .threads(static_cast<int>(impl.config.io_threads))
+            .flags(Pistache::Flags<Options>(Options::ReuseAddr) | Options::NoDelay | Options::CloseOnExec)
+            .headerTimeout(kNever)
+            .bodyTimeout(kNever)
+            .keepaliveTimeout(kNever));
+    impl.endpoint->setHandler(Pistache::Http::make_handler<PistacheHandler>(std::move(target)));
+    impl.endpoint->serveThreaded();
+    impl.port = impl.endpoint->getPort();
+  } catch (const std::exception& exception) {
+    impl.endpoint.reset();
+    throw Error(ErrorCode::kUnavailable, "cannot-listen",
+                fmt::format("Cannot listen on {} port {}: {}. Stop what uses it, or set PORT to another.",
+                            impl.config.address, impl.config.port, exception.what()));
+  }
+}
+
+std::uint16_t Server::port() const { return impl_->port; }
+
+void Server::Drain() { impl_->draining = true; }
+
+bool Server::Stop(std::chrono::milliseconds deadline) {
+  Impl& impl = *impl_;
+  if (!impl.endpoint) return true;
+  const auto end = Clock::now() + deadline;
+  Drain();
+  CloseListeningSocket(impl.port, std::min(kAcceptRest, deadline));
+  // Who has just connected is about to ask: wait for it, as for every request that is on its way.
+  impl.connections.WaitUntilEmpty(std::min(kLastRequests, deadline));
+  bool finished = false;
+  {
+    std::unique_lock lock(impl.idle_mutex);
+    finished = impl.idle.wait_until(lock, end, [&impl] { return impl.in_progress == 0; });
+  }
+  impl.connections.CloseIdle();
+  finished =
+      impl.connections.WaitUntilEmpty(std::max(
+          std::chrono::milliseconds(0), std::chrono::duration_cast<std::chrono::milliseconds>(
+                                            std::min(end, Clock::now() + kLastRequests) - Clock::now()))) &&
+      finished;
+  impl.workers->Stop();
+  impl.connections.Abandon();
+  impl.endpoint->shutdown();
+  impl.endpoint.reset();
+  return finished;
+}
+
+}  // namespace obs::http

@@ -20,13 +20,13 @@ class Parser;
 namespace obs::http {
 
 struct ServerConfig {
-  std::string address = "[::]";  ///< HTTP_ADDRESS: a literal address; "[::]" is IPv6 and IPv4
-  std::uint16_t port = 0;        ///< PORT: 0 lets the kernel choose
-  std::size_t io_threads = 2;    ///< HTTP_IO_THREADS
-  std::size_t worker_threads = 32;      ///< HTTP_WORKER_THREADS: for routes that may block
-  std::size_t worker_queue = 256;       ///< HTTP_WORKER_QUEUE: requests that may wait for a worker
-  std::size_t max_connections = 1000;   ///< HTTP_MAX_CONNECTIONS
-  std::size_t max_target_bytes = 4096;  ///< HTTP_MAX_TARGET_BYTES: path and query
+  std::string address = "[::]";          ///< HTTP_ADDRESS: a literal address; "[::]" is IPv6 and IPv4
+  std::uint16_t port = 0;                ///< PORT: 0 lets the kernel choose
+  std::size_t io_threads = 2;            ///< HTTP_IO_THREADS
+  std::size_t worker_threads = 32;       ///< HTTP_WORKER_THREADS: for routes that may block
+  std::size_t worker_queue = 256;        ///< HTTP_WORKER_QUEUE: requests that may wait for a worker
+  std::size_t max_connections = 1000;    ///< HTTP_MAX_CONNECTIONS
+  std::size_t max_target_bytes = 4096;   ///< HTTP_MAX_TARGET_BYTES: path and query
   std::size_t max_header_bytes = 16384;  ///< HTTP_MAX_HEADER_BYTES: request line and headers
   std::size_t max_body_bytes = 65536;    ///< HTTP_MAX_BODY_BYTES
   std::chrono::milliseconds header_timeout{15000};  ///< HTTP_HEADER_TIMEOUT: from first byte to last header
@@ -57,11 +57,13 @@ enum class Visibility {
 };
 
 /// An HTTP/1.1 server (RFC 9112) on Pistache's acceptor and event loops, with framing, routing and writing of
-/// its own: strict where Pistache is lenient, and no reply ever reaches a connection that it was not meant for.
+/// its own: strict where Pistache is lenient, and no reply ever reaches a connection that it was not meant
+/// for.
 ///
-/// Each route gets: a server span (HTTP semantic conventions, stable), http_requests_total{method,route,status},
-/// http_request_duration_seconds{method,route} with exemplars, an access log line, errors as
-/// application/problem+json (RFC 9457), HEAD, 405 with Allow, and the limits of ServerConfig.
+/// Each route gets: a server span (HTTP semantic conventions, stable),
+/// http_requests_total{method,route,status}, http_request_duration_seconds{method,route} with exemplars, an
+/// access log line, errors as application/problem+json (RFC 9457), HEAD, 405 with Allow, and the limits of
+/// ServerConfig.
 class Server {
  public:
   /// The references must outlive the server.
@@ -76,8 +78,8 @@ class Server {
   void Handle(Method method, std::string_view route, Execution execution, Handler handler,
               Visibility visibility = Visibility::kFull);
 
-  /// Binds and serves on threads of its own. Throws obs::Error when the port cannot be had; the sentence names
-  /// it and what to do.
+  /// Binds and serves on threads of its own. Throws obs::Error when the port cannot be had; the sentence
+  /// names it and what to do.
   void Start();
   /// The port in use, after Start().
   std::uint16_t port() const;
@@ -85,8 +87,8 @@ class Server {
   /// From now on every reply carries `Connection: close` and idle connections are closed; requests are still
   /// answered. Safe from any thread.
   void Drain();
-  /// Stops accepting, waits for requests under way at most `deadline`, then stops the threads. False when some
-  /// were cut off.
+  /// Stops accepting, waits for requests under way at most `deadline`, then stops the threads. False when
+  /// some were cut off.
   bool Stop(std::chrono::milliseconds deadline);
 
  private:

@@ -1,0 +1,216 @@
+#include "obs/runtime/service.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "obs/runtime/dependency.h"
+
+namespace obs::runtime {
+namespace {
+
+/// Each arena of glibc's malloc keeps what it once had; with a thread per waiting request that is most of a
+/// small service's memory.
+constexpr int kMallocArenas = 2;
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+/// Before any thread starts, because threads inherit the mask: a signal then waits for Run().
+struct ProcessSetup {
+  ProcessSetup() {
+    const sigset_t signals = StopSignals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, kMallocArenas);
+  }
+};
+
+void WaitForStopSignal() {
+  const sigset_t signals = StopSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  // A second one ends the process at once.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+http::Response Json(std::string body) {
+  http::Response response;
+  response.body = std::move(body);
+  return response;
+}
+
+log::Level ParseLevel(const std::string& name) {
+  if (name == "DEBUG") return log::Level::kDebug;
+  if (name == "WARN") return log::Level::kWarn;
+  return name == "ERROR" ? log::Level::kError : log::Level::kInfo;
+}
+
+}  // namespace
+
+struct Service::Impl {
+  explicit Impl(const ServiceConfig& config_)
+      : config(config_),
+        writer(STDOUT_FILENO),
+        logger(writer, config.name, config.log_level),
+        provider(config.trace, registry, logger),
+        tracer(provider.tracer()),
+        server(config.http, logger, registry, tracer, provider.propagator()),
+        dependencies(logger) {}
+
+  void RegisterMetrics();
+  void RegisterRoutes();
+  http::Response Ready() const;
+  http::Response Metrics(const http::Request& request) const;
+  int Stop();
+
+  const ServiceConfig config;
+  ProcessSetup setup;
+  log::Writer writer;
+  log::Logger logger;
+  metrics::Registry registry;
+  trace::Provider provider;
+  trace::Tracer tracer;
+  http::Server server;
+  Dependencies dependencies;
+  std::vector<std::pair<std::string, ReadinessCheck>> checks;
+  std::vector<std::function<void()>> on_stop;
+  std::atomic<bool> draining = false;
+};
+
+void Service::Impl::RegisterMetrics() {
+  registry.AddProcessMetrics();
+  registry.AddGauge("target_info", "What is running here.", {"service_name", "service_version"})
+      .With({config.name, config.version})
+      .Set(1);
+  registry.AddCallbackCounter("log_lines_written_total", "Log lines handed to the reader of standard output.",
+                              [this] { return static_cast<double>(writer.lines_written()); });
+  registry.AddCallbackCounter("log_lines_dropped_total",
+                              "Log lines lost because that reader was too slow or gone.",
+                              [this] { return static_cast<double>(writer.lines_dropped()); });
+}
+
+void Service::Impl::RegisterRoutes() {
+  const auto probe = [this](std::string_view route,
+                            std::function<http::Response(const http::Request&)> answer) {
+    server.Handle(
+        http::Method::kGet, route, http::Execution::kInline,
+        [answer = std::move(answer)](const http::Request& request, http::Exchange&) {
+          return answer(request);
+        },
+        http::Visibility::kProbe);
+  };
+  probe("/livez", [](const http::Request&) { return Json(R"({"status":"alive"})"); });
+  probe("/healthz", [](const http::Request&) { return Json(R"({"status":"alive"})"); });
+  probe("/readyz", [this](const http::Request&) { return Ready(); });
+  probe("/metrics", [this](const http::Request& request) { return Metrics(request); });
+}
+
+http::Response Service::Impl::Ready() const {
+  std::string reasons = draining ? "The service is stopping." : "";
+  for (const auto& [part, check] : checks) {
+    const auto reason = check();
+    if (!reason) continue;
+    if (!reasons.empty()) reasons += ' ';
+    reasons += part + ' ' + *reason + '.';
+  }
+  if (!reasons.empty()) throw Error(ErrorCode::kUnavailable, "unready", reasons);
+  return Json(R"({"status":"ready"})");
+}
+
+http::Response Service::Impl::Metrics(const http::Request& request) const {
+  const metrics::Format format = metrics::Negotiate(request.Header("Accept"));
+  http::Response response;
+  response.content_type = metrics::ContentType(format);
+  response.body = registry.Render(format);
+  return response;
+}
+
+int Service::Impl::Stop() {
+  draining = true;
+  server.Drain();
+  logger.Info("Stopping", {{"drain_delay_ms", static_cast<std::int64_t>(config.drain_delay.count())}});
+  // Load balancers learn of the unready state only after a while and send requests until then.
+  std::this_thread::sleep_for(config.drain_delay);
+  const bool finished = server.Stop(config.drain_timeout);
+  if (!finished) logger.Error("Requests were cut off at the drain timeout");
+  for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
+  const bool exported = provider.Shutdown(config.flush_timeout);
+  if (!exported) logger.Warn("Spans were lost: the collector did not take them in time");
+  logger.Info("Stopped");
+  writer.Flush(config.flush_timeout);
+  const int status = finished ? 0 : 1;
+  // The exporter's thread may still wait for the collector, and static destructors would wait for it.
+  if (!exported) std::_Exit(status);
+  return status;
+}
+
+ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& program,
+                                std::uint16_t default_port) {
+  using std::chrono::milliseconds;
+  const auto duration = [&parser](std::string_view name, milliseconds fallback, std::string_view help) {
+    return std::chrono::duration_cast<milliseconds>(
+        parser.Duration(name, fallback, milliseconds(0), std::chrono::minutes(10), help));
+  };
+  ServiceConfig config;
+  config.name = program.name;
+  config.version = program.version;
+  config.http = http::ReadServerConfig(parser, default_port);
+  config.log_level = ParseLevel(
+      parser.Choice("LOG_LEVEL", "INFO", {"DEBUG", "INFO", "WARN", "ERROR"}, "least level that is logged"));
+  config.drain_delay = duration("DRAIN_DELAY", config.drain_delay, "served on after SIGTERM, unready");
+  config.drain_timeout = duration("DRAIN_TIMEOUT", config.drain_timeout, "for requests under way to finish");
+  config.flush_timeout =
+      duration("TELEMETRY_FLUSH_TIMEOUT", config.flush_timeout, "for the last spans and log lines");
+  config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
+  return config;
+}
+
+Service::Service(const ServiceConfig& config) : impl_(std::make_unique<Impl>(config)) {
+  impl_->RegisterMetrics();
+  impl_->RegisterRoutes();
+  for (const auto& warning : config.warnings) impl_->logger.Warn(warning);
+}
+
+Service::~Service() = default;
+
+const log::Logger& Service::logger() const { return impl_->logger; }
+metrics::Registry& Service::registry() { return impl_->registry; }
+const trace::Tracer& Service::tracer() const { return impl_->tracer; }
+const trace::Propagator& Service::propagator() const { return impl_->provider.propagator(); }
+http::Server& Service::server() { return impl_->server; }
+
+void Service::AddReadiness(std::string part, ReadinessCheck check) {
+  impl_->checks.emplace_back(std::move(part), std::move(check));
+}
+
+void Service::AddDependency(std::string part, std::string base_url) {
+  impl_->dependencies.Add(part, std::move(base_url));
+  AddReadiness(part, [this, part] { return impl_->dependencies.Unready(part); });
+}
+
+void Service::OnStop(std::function<void()> close) { impl_->on_stop.push_back(std::move(close)); }
+
+int Service::Run() {
+  try {
+    impl_->server.Start();
+  } catch (const Error& error) {
+    impl_->logger.Error(error.detail());
+    return 1;
+  }
+  impl_->dependencies.Start();
+  impl_->logger.Info("Listening", {{"port", impl_->server.port()}, {"version", impl_->config.version}});
+  WaitForStopSignal();
+  return impl_->Stop();
+}
+
+}  // namespace obs::runtime

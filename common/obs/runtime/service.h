@@ -57,17 +57,17 @@ class Service {
 
   /// /readyz answers 503 and names `part` with the reason while `check` gives one.
   void AddReadiness(std::string part, ReadinessCheck check);
-  /// Holds /readyz back until `base_url`/readyz has answered 200 once: a service starts while what it calls is
-  /// down, and is ready when a request can succeed. Later outages do not make it unready, so that a caller gets
-  /// this service's own 503 with the reason instead of a Service without endpoints; /readyz then lists the part as
-  /// degraded.
+  /// Holds /readyz back until `base_url`/readyz has answered 200 once: a service starts while what it calls
+  /// is down, and is ready when a request can succeed. Later outages do not make it unready, so that a caller
+  /// gets this service's own 503 with the reason instead of a Service without endpoints.
   void AddDependency(std::string part, std::string base_url);
-  /// Runs after the last request is finished and before telemetry is flushed, in reverse order of registration.
+  /// Runs after the last request is finished and before telemetry is flushed, in reverse order of
+  /// registration.
   void OnStop(std::function<void()> close);
 
-  /// Serves until SIGTERM or SIGINT, then: unready, serve on for drain_delay, stop accepting, finish what is under
-  /// way, run OnStop, flush spans and logs. A second signal ends the process at once. Returns the exit status: 0
-  /// after a clean stop, 1 when the port could not be had or requests were cut off.
+  /// Serves until SIGTERM or SIGINT, then: unready, serve on for drain_delay, stop accepting, finish what is
+  /// under way, run OnStop, flush spans and logs. A second signal ends the process at once. Returns the exit
+  /// status: 0 after a clean stop, 1 when the port could not be had or requests were cut off.
   int Run();
 
  private:
