@@ -1,0 +1,106 @@
+#include "die_client.h"
+
+#include <rapidjson/document.h>
+
+#include <cmath>
+#include <cstdlib>
+
+namespace dice_roller {
+namespace {
+
+constexpr std::size_t kMaxKnown = 100;
+constexpr double kTolerance = 1e-6;
+
+obs::Error Invalid(std::string cause) {
+  return {obs::ErrorCode::kUnavailable, "die-service-invalid", "The die service gave no valid answer.",
+          std::move(cause)};
+}
+
+/// Throws obs::Error when the answer is no die.
+Die ParseDie(const std::string& body) {
+  rapidjson::Document document;
+  document.Parse(body.c_str(), body.size());
+  if (!document.IsObject()) throw Invalid("the answer is no JSON object");
+  const auto identifier = document.FindMember("identifier");
+  const auto error_rate = document.FindMember("error_rate");
+  const auto probabilities = document.FindMember("probabilities");
+  const auto end = document.MemberEnd();
+  if (identifier == end || !identifier->value.IsString() || error_rate == end ||
+      !error_rate->value.IsNumber() || probabilities == end || !probabilities->value.IsObject()) {
+    throw Invalid("identifier, error_rate or probabilities is missing");
+  }
+  Die die{identifier->value.GetString(), {}, error_rate->value.GetDouble()};
+  double sum = 0;
+  for (const auto& member : probabilities->value.GetObject()) {
+    if (!member.value.IsNumber()) throw Invalid("a probability is no number");
+    die.outcomes.push_back({std::atoi(member.name.GetString()), member.value.GetDouble()});
+    sum += member.value.GetDouble();
+  }
+  if (std::abs(sum - 1) > kTolerance) throw Invalid("the probabilities do not add up to 1");
+  return die;
+}
+
+}  // namespace
+
+DieClient::DieClient(obs::http::Client& client, obs::metrics::Registry& registry)
+    : client_(client),
+      requests_(
+          registry.AddCounter("die_service_requests_total",
+                              "Calls to die-service, by die and status code, refused, timeout or invalid.",
+                              {"identifier", "status"})),
+      duration_(registry
+                    .AddHistogram("die_service_request_duration_seconds", "Time of calls to die-service.", {},
+                                  obs::metrics::HttpDurationBuckets())
+                    .With({})) {}
+
+std::string DieClient::LabelOf(const std::string& identifier, bool known) {
+  const std::lock_guard lock(mutex_);
+  if (known && known_.size() < kMaxKnown) known_.insert(identifier);
+  return known_.count(identifier) > 0 ? identifier : "unknown";
+}
+
+void DieClient::Count(const std::string& identifier, std::string_view status, bool known) {
+  requests_.With({LabelOf(identifier, known), status}).Increment();
+}
+
+Die DieClient::Ask(const std::string& identifier, const obs::http::Exchange& exchange) {
+  const auto start = std::chrono::steady_clock::now();
+  obs::http::ClientResponse response;
+  try {
+    response = client_.Get("/dice/" + obs::http::PercentEncode(identifier), exchange.span.context());
+  } catch (const obs::http::ClientError& error) {
+    duration_.Observe(std::chrono::steady_clock::now() - start, exchange.span.exemplar());
+    Count(identifier, obs::http::Name(error.failure()), false);
+    throw;
+  }
+  duration_.Observe(std::chrono::steady_clock::now() - start, exchange.span.exemplar());
+  if (response.status != 200) {
+    Count(identifier, std::to_string(response.status), false);
+    if (response.status == 404) {
+      throw obs::Error(obs::ErrorCode::kUnavailable, "die-not-found",
+                       "The die service knows no die '" + identifier + "'.");
+    }
+    throw Invalid("status " + std::to_string(response.status));
+  }
+  try {
+    Die die = ParseDie(response.body);
+    Count(identifier, "200", true);
+    return die;
+  } catch (const obs::Error&) {
+    Count(identifier, "invalid", false);
+    throw;
+  }
+}
+
+Die DieClient::Get(const std::string& identifier, const obs::http::Exchange& exchange) {
+  exchange.logger.Info("Requesting die specification from die service", {{"die", identifier}});
+  try {
+    return Ask(identifier, exchange);
+  } catch (const obs::Error& error) {
+    exchange.logger.Error("die service request failed",
+                          {{"die", identifier}, {"error_type", error.type()}, {"cause", error.cause()}});
+    throw;
+  }
+}
+
+}  // namespace dice_roller

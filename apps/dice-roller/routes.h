@@ -1,0 +1,14 @@
+#pragma once
+
+#include "die_client.h"
+#include "obs/http/server.h"
+#include "roll_recorder.h"
+#include "roller.h"
+
+namespace dice_roller {
+
+/// Registers `/`, `/roll` and `/roll-async`. The references must outlive the server.
+void AddRoutes(obs::http::Server& server, DieClient& dice, const Roller& roller, RollMetrics& metrics,
+               const obs::trace::Tracer& tracer);
+
+}  // namespace dice_roller

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "roller.h"
+
+namespace dice_roller {
+
+/// A generator for each thread, seeded by the operating system.
+class SystemRandom : public Random {
+ public:
+  double Uniform() override;
+};
+
+class SystemClock : public Clock {
+ public:
+  TimePoint Now() override;
+  void SleepUntil(TimePoint time) override;
+};
+
+}  // namespace dice_roller

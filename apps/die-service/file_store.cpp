@@ -1,0 +1,126 @@
+#include "file_store.h"
+
+#include <rapidjson/document.h>
+#include <rapidjson/error/en.h>
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace die_service {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw std::runtime_error(path + ": cannot be read");
+  return text.str();
+}
+
+std::vector<int> ParseFaces(const rapidjson::Value& entry) {
+  const auto member = entry.FindMember("faces");
+  if (member == entry.MemberEnd() || !member->value.IsArray()) {
+    throw std::invalid_argument("faces must be an array of 1 to 1000 integers");
+  }
+  std::vector<int> faces;
+  for (const auto& face : member->value.GetArray()) {
+    if (!face.IsInt()) throw std::invalid_argument("faces must be an array of 1 to 1000 integers");
+    faces.push_back(face.GetInt());
+  }
+  return faces;
+}
+
+double ParseErrorRate(const rapidjson::Value& entry) {
+  const auto member = entry.FindMember("error_rate");
+  if (member == entry.MemberEnd() || !member->value.IsNumber()) {
+    throw std::invalid_argument("error_rate must be a number from 0 to 1");
+  }
+  return member->value.GetDouble();
+}
+
+int ParseFace(const std::string& text) {
+  int face = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), face);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw std::invalid_argument("probabilities must name only its faces");
+  }
+  return face;
+}
+
+std::map<int, double> ParseProbabilities(const rapidjson::Value& probabilities) {
+  if (!probabilities.IsObject())
+    throw std::invalid_argument("probabilities must be an object of face to number");
+  std::map<int, double> parsed;
+  for (const auto& member : probabilities.GetObject()) {
+    if (!member.value.IsNumber())
+      throw std::invalid_argument("each probability must be a number from 0 to 1");
+    parsed[ParseFace(member.name.GetString())] = member.value.GetDouble();
+  }
+  return parsed;
+}
+
+void RefuseUnknownMembers(const rapidjson::Value& entry) {
+  for (const auto& member : entry.GetObject()) {
+    const std::string_view name = member.name.GetString();
+    if (name != "faces" && name != "error_rate" && name != "probabilities") {
+      throw std::invalid_argument("it may have faces, error_rate and probabilities, but has '" +
+                                  std::string(name) + "'");
+    }
+  }
+}
+
+DieSpecification ParseEntry(const std::string& identifier, const rapidjson::Value& entry) {
+  if (!entry.IsObject()) throw std::invalid_argument("it must be an object with faces and error_rate");
+  RefuseUnknownMembers(entry);
+  DieSpecification specification;
+  specification.identifier = identifier;
+  specification.faces = ParseFaces(entry);
+  specification.error_rate = ParseErrorRate(entry);
+  const auto probabilities = entry.FindMember("probabilities");
+  specification.probabilities = probabilities == entry.MemberEnd() ? EqualProbabilities(specification.faces)
+                                                                   : ParseProbabilities(probabilities->value);
+  Validate(specification);
+  return specification;
+}
+
+}  // namespace
+
+FileStore::FileStore(const std::string& path) {
+  const std::string text = ReadFile(path);
+  rapidjson::Document document;
+  document.Parse(text.c_str(), text.size());
+  if (document.HasParseError()) {
+    throw std::runtime_error(path + ": no valid JSON at byte " + std::to_string(document.GetErrorOffset()) +
+                             ": " + rapidjson::GetParseError_En(document.GetParseError()));
+  }
+  if (!document.IsObject() || document.ObjectEmpty()) {
+    throw std::runtime_error(path + ": must be an object with at least one die");
+  }
+  for (const auto& member : document.GetObject()) {
+    const std::string identifier(member.name.GetString(), member.name.GetStringLength());
+    try {
+      auto specification = std::make_shared<const DieSpecification>(ParseEntry(identifier, member.value));
+      if (!dice_.emplace(identifier, std::move(specification)).second) {
+        throw std::invalid_argument("it is there twice");
+      }
+    } catch (const std::invalid_argument& broken) {
+      throw std::runtime_error(path + ": die '" + identifier + "': " + broken.what());
+    }
+  }
+}
+
+std::vector<std::string> FileStore::List(const Caller& /*caller*/) {
+  std::vector<std::string> identifiers;
+  for (const auto& [identifier, specification] : dice_) identifiers.push_back(identifier);
+  return identifiers;
+}
+
+std::shared_ptr<const DieSpecification> FileStore::Find(std::string_view identifier,
+                                                        const Caller& /*caller*/) {
+  const auto found = dice_.find(identifier);
+  return found == dice_.end() ? nullptr : found->second;
+}
+
+}  // namespace die_service

@@ -1,0 +1,67 @@
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "file_store.h"
+#include "obs/postgres/pool.h"
+#include "obs/runtime/service.h"
+#include "postgres_store.h"
+#include "routes.h"
+
+namespace {
+
+constexpr std::uint16_t kPort = 8109;
+const obs::config::Program kProgram{"die-service", DICEBOX_VERSION, "Serves the specifications of dice."};
+
+struct Config {
+  obs::runtime::ServiceConfig service;
+  std::string store;
+  std::string file;
+  obs::postgres::Config postgres;
+};
+
+Config ReadConfig(obs::config::Parser& parser) {
+  Config config;
+  config.service = obs::runtime::ReadServiceConfig(parser, kProgram, kPort);
+  config.store = parser.Choice("DIE_STORE", "file", {"file", "postgres"}, "where the dice are");
+  config.file =
+      parser.String("DIE_SPECIFICATIONS_FILE", "die_specifications.json", "the dice, for DIE_STORE=file");
+  config.postgres = obs::postgres::ReadConfig(parser);
+  config.postgres.check_sql = die_service::PostgresStore::kCheck;
+  return config;
+}
+
+int Run(const Config& config) {
+  obs::runtime::Service service(config.service);
+  die_service::DieMetrics metrics(service.registry());
+  std::optional<obs::postgres::Pool> pool;
+  std::unique_ptr<die_service::Store> store;
+  auto execution = obs::http::Execution::kInline;
+  if (config.store == "postgres") {
+    pool.emplace(config.postgres, service.logger(), service.registry(), service.tracer());
+    store = std::make_unique<die_service::PostgresStore>(*pool);
+    execution = obs::http::Execution::kMayBlock;
+    service.AddReadiness("database", [&pool] { return pool->Unready(); });
+    service.OnStop([&pool] { pool->Close(); });
+  } else {
+    auto file_store = std::make_unique<die_service::FileStore>(config.file);
+    metrics.loaded.Set(static_cast<double>(file_store->size()));
+    service.logger().Info("Die specifications loaded",
+                          {{"file", config.file}, {"count", file_store->size()}});
+    store = std::move(file_store);
+  }
+  die_service::AddRoutes(service.server(), *store, metrics, execution);
+  return service.Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
+  try {
+    return Run(config);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", kProgram.name.c_str(), error.what());
+    return 1;
+  }
+}

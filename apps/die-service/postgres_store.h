@@ -1,0 +1,23 @@
+#pragma once
+
+#include "obs/postgres/pool.h"
+#include "store.h"
+
+namespace die_service {
+
+/// The dice of the view `dice` (see migrations/).
+class PostgresStore : public Store {
+ public:
+  /// What the pool should run to see whether the view can be read.
+  static constexpr const char* kCheck = "SELECT 1 FROM dice LIMIT 1";
+
+  explicit PostgresStore(obs::postgres::Pool& pool) : pool_(pool) {}
+
+  std::vector<std::string> List(const Caller& caller) override;
+  std::shared_ptr<const DieSpecification> Find(std::string_view identifier, const Caller& caller) override;
+
+ private:
+  obs::postgres::Pool& pool_;
+};
+
+}  // namespace die_service

@@ -1,0 +1,57 @@
+#include <cstdio>
+
+#include "obs/runtime/service.h"
+#include "routes.h"
+
+namespace {
+
+constexpr std::uint16_t kPort = 8111;
+const obs::config::Program kProgram{"frontend", DICEBOX_VERSION,
+                                    "The page, and the way in to dice-roller and die-service."};
+
+struct Config {
+  obs::runtime::ServiceConfig service;
+  obs::http::ClientConfig dice_roller;
+  obs::http::ClientConfig die_service;
+};
+
+Config ReadConfig(obs::config::Parser& parser) {
+  Config config;
+  config.service = obs::runtime::ReadServiceConfig(parser, kProgram, kPort);
+  config.dice_roller.peer = "dice-roller";
+  config.dice_roller.base_url =
+      parser.Url("DICE_ROLLER_URL", "http://localhost:8110", "where dice-roller is");
+  config.die_service.peer = "die-service";
+  config.die_service.base_url =
+      parser.Url("DIE_SERVICE_URL", "http://localhost:8109", "where die-service is");
+  const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+      parser.Duration("UPSTREAM_TIMEOUT", std::chrono::seconds(9), std::chrono::milliseconds(1),
+                      std::chrono::seconds(9), "for one whole call to either"));
+  config.dice_roller.timeout = timeout;
+  config.die_service.timeout = timeout;
+  return config;
+}
+
+int Run(const Config& config) {
+  obs::runtime::Service service(config.service);
+  service.AddDependency("dice-roller", config.dice_roller.base_url);
+  service.AddDependency("die-service", config.die_service.base_url);
+  obs::http::Client dice_roller(config.dice_roller, service.registry(), service.tracer(),
+                                service.propagator());
+  obs::http::Client die_service(config.die_service, service.registry(), service.tracer(),
+                                service.propagator());
+  frontend::AddRoutes(service.server(), die_service, dice_roller);
+  return service.Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
+  try {
+    return Run(config);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", kProgram.name.c_str(), error.what());
+    return 1;
+  }
+}
