@@ -1,0 +1,196 @@
+#include "obs/config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "obs/trace/list.h"
+#include "obs/trace/tracer.h"
+
+namespace obs::trace {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kMaxQueue = 1'000'000;
+constexpr std::int64_t kMaxMilliseconds = 3'600'000;
+
+std::string ToLower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
+}
+
+template <typename Number>
+std::optional<Number> ParseNumber(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+/// Reads variables as the OpenTelemetry specification asks: a value that cannot be used is warned of, and the
+/// default holds.
+class Reader {
+ public:
+  Reader(config::Parser& parser, std::vector<std::string>& warnings) : parser_(parser), warnings_(warnings) {}
+
+  /// One of `choices`, in any case.
+  std::string Choice(std::string_view name, const std::string& fallback,
+                     const std::vector<std::string_view>& choices, std::string_view help) {
+    const std::string value = ToLower(std::string(Trim(parser_.String(name, fallback, help))));
+    if (std::find(choices.begin(), choices.end(), value) != choices.end()) {
+      return value;
+    }
+    Warn(name, value, fmt::format("one of {}", fmt::join(choices, ", ")), fallback);
+    return fallback;
+  }
+
+  /// A comma-separated list of `choices`; those not known are left out, and with none left the default holds.
+  std::string List(std::string_view name, const std::string& fallback,
+                   const std::vector<std::string_view>& choices, std::string_view help) {
+    const std::string text = parser_.String(name, fallback, help);
+    std::vector<std::string_view> known;
+    std::vector<std::string_view> unknown;
+    ForEachItem(text, ',', [&](std::string_view item) {
+      const bool is_known = std::find(choices.begin(), choices.end(), item) != choices.end();
+      auto& items = is_known ? known : unknown;
+      if (std::find(items.begin(), items.end(), item) == items.end()) {
+        items.push_back(item);
+      }
+    });
+    const std::string used = known.empty() ? fallback : fmt::format("{}", fmt::join(known, ","));
+    for (const std::string_view item : unknown) {
+      Warn(name, item, fmt::format("one of {}", fmt::join(choices, ", ")), used);
+    }
+    return used;
+  }
+
+  template <typename Number>
+  Number InRange(std::string_view name, Number fallback, Number min, Number max, std::string_view help) {
+    const std::string shown = fmt::format("{}", fallback);
+    const std::string text = parser_.String(name, shown, help);
+    const auto value = ParseNumber<Number>(Trim(text));
+    if (value && *value >= min && *value <= max) {
+      return *value;
+    }
+    Warn(name, text, fmt::format("a number from {} to {}", min, max), shown);
+    return fallback;
+  }
+
+  std::size_t Size(std::string_view name, std::size_t fallback, std::string_view help) {
+    return static_cast<std::size_t>(
+        InRange<std::int64_t>(name, static_cast<std::int64_t>(fallback), 1, kMaxQueue, help));
+  }
+
+  milliseconds Milliseconds(std::string_view name, milliseconds fallback, std::string_view help) {
+    return milliseconds(InRange<std::int64_t>(name, fallback.count(), 1, kMaxMilliseconds, help));
+  }
+
+  void Warn(std::string_view name, std::string_view value, std::string_view wanted, std::string_view used) {
+    warnings_.push_back(fmt::format("{} must be {}, but is '{}': using {}", name, wanted, value, used));
+  }
+
+ private:
+  config::Parser& parser_;
+  std::vector<std::string>& warnings_;
+};
+
+log::Level ToLevel(std::string_view name) {
+  if (name == "debug") return log::Level::kDebug;
+  if (name == "info") return log::Level::kInfo;
+  if (name == "error") return log::Level::kError;
+  return log::Level::kWarn;
+}
+
+/// OTEL_EXPORTER_OTLP_TRACES_<suffix>, or else OTEL_EXPORTER_OTLP_<suffix>.
+std::string OtlpString(config::Parser& parser, std::string_view suffix, std::string_view help) {
+  const std::string general = parser.String(fmt::format("OTEL_EXPORTER_OTLP_{}", suffix), "", help);
+  return parser.String(fmt::format("OTEL_EXPORTER_OTLP_TRACES_{}", suffix), general,
+                       "the same for traces alone");
+}
+
+bool IsHttpUrl(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
+
+std::string ReadEndpoint(config::Parser& parser, Reader& reader, const std::string& fallback) {
+  constexpr std::string_view kPath = "/v1/traces";
+  constexpr std::string_view kWanted = "an http:// or https:// URL";
+  const std::string default_base = fallback.substr(0, fallback.size() - kPath.size());
+  std::string base = parser.String("OTEL_EXPORTER_OTLP_ENDPOINT", default_base,
+                                   "the collector's OTLP/HTTP address; /v1/traces is appended");
+  if (!IsHttpUrl(base)) {
+    reader.Warn("OTEL_EXPORTER_OTLP_ENDPOINT", base, kWanted, default_base);
+    base = default_base;
+  }
+  while (base.ends_with('/')) {
+    base.pop_back();
+  }
+  const std::string general = base.append(kPath);
+  const std::string url = parser.String("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "",
+                                        "the whole URL for traces, instead of the address above");
+  if (!url.empty() && !IsHttpUrl(url)) {
+    reader.Warn("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url, kWanted, general);
+  }
+  return IsHttpUrl(url) ? url : general;
+}
+
+void ReadOtlp(config::Parser& parser, Reader& reader, Config& config) {
+  config.otlp_endpoint = ReadEndpoint(parser, reader, config.otlp_endpoint);
+  config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", config.export_timeout,
+                                              "milliseconds that one export may take");
+  config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", config.export_timeout,
+                                              "the same for traces alone");
+  config.otlp_headers = OtlpString(parser, "HEADERS", "sent to the collector: name=value,...");
+  config.otlp_certificate = OtlpString(parser, "CERTIFICATE", "file of the CA that signed the collector's");
+  config.otlp_client_certificate = OtlpString(parser, "CLIENT_CERTIFICATE", "file of our certificate");
+  config.otlp_client_key = OtlpString(parser, "CLIENT_KEY", "file of our certificate's key");
+  for (const char* name : {"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}) {
+    reader.Choice(name, "http/protobuf", {"http/protobuf"}, "the only protocol there is");
+  }
+  for (const char* name : {"OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"}) {
+    reader.Choice(name, "none", {"none"}, "requests are not compressed");
+  }
+}
+
+}  // namespace
+
+Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
+                  std::vector<std::string>& warnings) {
+  Reader reader(parser, warnings);
+  Config config;
+  config.service_name = std::move(service_name);
+  config.service_version = std::move(service_version);
+  config.disabled =
+      reader.Choice("OTEL_SDK_DISABLED", "false", {"true", "false"}, "record no spans") == "true";
+  config.exporter =
+      reader.List("OTEL_TRACES_EXPORTER", config.exporter, {"otlp", "console", "none"},
+                  "where spans go: otlp, console (a log line each) or none; a list is possible");
+  config.sampler = reader.Choice("OTEL_TRACES_SAMPLER", config.sampler,
+                                 {"always_on", "always_off", "traceidratio", "parentbased_always_on",
+                                  "parentbased_always_off", "parentbased_traceidratio"},
+                                 "which spans are recorded");
+  config.sampler_ratio = reader.InRange<double>("OTEL_TRACES_SAMPLER_ARG", config.sampler_ratio, 0, 1,
+                                                "share of traces that a traceidratio sampler records");
+  config.propagators = reader.List(
+      "OTEL_PROPAGATORS", config.propagators, {"tracecontext", "baggage", "b3", "b3multi", "jaeger", "none"},
+      "headers that carry a trace: tracecontext, baggage, b3, b3multi, jaeger, none");
+  config.log_level = ToLevel(reader.Choice("OTEL_LOG_LEVEL", "warn", {"debug", "info", "warn", "error"},
+                                           "least level of the OpenTelemetry SDK's own messages"));
+  config.queue_size = reader.Size("OTEL_BSP_MAX_QUEUE_SIZE", config.queue_size,
+                                  "finished spans that wait at most; more are dropped and counted");
+  config.batch_size = reader.Size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", config.batch_size, "spans in one export");
+  if (config.batch_size > config.queue_size) {
+    reader.Warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", std::to_string(config.batch_size),
+                "at most OTEL_BSP_MAX_QUEUE_SIZE", std::to_string(config.queue_size));
+    config.batch_size = config.queue_size;
+  }
+  config.schedule_delay = reader.Milliseconds("OTEL_BSP_SCHEDULE_DELAY", config.schedule_delay,
+                                              "milliseconds between exports of less than a batch");
+  ReadOtlp(parser, reader, config);
+  parser.Document("OTEL_SERVICE_NAME", "", "service.name, instead of the program's");
+  parser.Document("OTEL_RESOURCE_ATTRIBUTES", "", "attributes of every span: name=value,...");
+  return config;
+}
+
+}  // namespace obs::trace

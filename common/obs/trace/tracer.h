@@ -71,7 +71,8 @@ class Context {
   std::shared_ptr<const State> state_;
 };
 
-/// A running span; ends when destroyed. Move-only. Calls on one span may come from several threads, one at a time.
+/// A running span; ends when destroyed. Move-only. Calls on one span may come from several threads, one at a
+/// time.
 class Span {
  public:
   Span();  ///< a span that records nothing and has no identity
@@ -133,28 +134,34 @@ std::string TraceResponse(const log::Correlation& correlation);
 struct Config {
   std::string service_name;
   std::string service_version;
-  std::string exporter = "otlp";                   ///< OTEL_TRACES_EXPORTER: otlp, console or none
-  std::string sampler = "parentbased_always_on";   ///< OTEL_TRACES_SAMPLER
-  double sampler_ratio = 1.0;                      ///< OTEL_TRACES_SAMPLER_ARG
+  std::string exporter = "otlp";                  ///< OTEL_TRACES_EXPORTER: otlp, console or none, or a list
+  std::string sampler = "parentbased_always_on";  ///< OTEL_TRACES_SAMPLER
+  double sampler_ratio = 1.0;                     ///< OTEL_TRACES_SAMPLER_ARG
   std::string propagators = "tracecontext,baggage";  ///< OTEL_PROPAGATORS, comma-separated
-  log::Level log_level = log::Level::kWarn;        ///< OTEL_LOG_LEVEL: of the SDK's own messages
-  std::size_t queue_size = 8192;                   ///< OTEL_BSP_MAX_QUEUE_SIZE
-  std::size_t batch_size = 512;                    ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE
-  std::chrono::milliseconds schedule_delay{1000};  ///< OTEL_BSP_SCHEDULE_DELAY
-  std::chrono::milliseconds export_timeout{2000};  ///< OTEL_EXPORTER_OTLP_TIMEOUT
-  bool disabled = false;                           ///< OTEL_SDK_DISABLED
+  log::Level log_level = log::Level::kWarn;          ///< OTEL_LOG_LEVEL: of the SDK's own messages
+  std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
+  std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
+  std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
+  std::chrono::milliseconds export_timeout{2000};    ///< OTEL_EXPORTER_OTLP_TIMEOUT
+  /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
+  std::string otlp_endpoint = "http://localhost:4318/v1/traces";
+  std::string otlp_headers;             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
+  std::string otlp_certificate;         ///< OTEL_EXPORTER_OTLP_CERTIFICATE: file of the CA to trust
+  std::string otlp_client_certificate;  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
+  std::string otlp_client_key;          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file
+  bool disabled = false;                ///< OTEL_SDK_DISABLED
 };
 
-/// Reads every OTEL_ variable that the C++ SDK ignores, and documents those that it reads itself. As the
-/// OpenTelemetry specification asks, a value that is not known is no fault: it becomes a sentence in `warnings`,
-/// and the default holds.
+/// Reads every OTEL_ variable that concerns traces, and documents the two that the SDK reads itself. As the
+/// OpenTelemetry specification asks, a value that is not known is no fault: it becomes a sentence in
+/// `warnings`, and the default holds.
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
                   std::vector<std::string>& warnings);
 
-/// Owns the SDK: sampler, batch processor, OTLP/HTTP exporter, and metrics about itself
+/// Owns the SDK with its sampler and batch processor, the OTLP/HTTP exporter, and metrics about itself
 /// (`otel_sdk_exporter_span_exported_total`, `…_failed_total`, `otel_sdk_processor_span_dropped_total`,
-/// `otel_sdk_processor_span_queue_size`, `otel_sdk_processor_span_queue_capacity`). Losing the collector never
-/// slows a request and never grows memory beyond the queue. Thread-safe.
+/// `otel_sdk_processor_span_queue_size`, `otel_sdk_processor_span_queue_capacity`). Losing the collector
+/// never slows a request and never grows memory beyond the queue. Thread-safe.
 class Provider {
  public:
   Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger);
@@ -165,8 +172,8 @@ class Provider {
   Tracer tracer() const;
   const Propagator& propagator() const;
 
-  /// Exports what is queued and stops. False when the deadline passed first: the SDK's thread may then still be
-  /// busy, and the caller should end the process with std::_Exit rather than wait in static destructors.
+  /// Exports what is queued and stops. False when the deadline passed first: the SDK's thread may then still
+  /// be busy, and the caller should end the process with std::_Exit rather than wait in static destructors.
   bool Shutdown(std::chrono::milliseconds deadline);
 
  private:

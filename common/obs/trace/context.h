@@ -1,0 +1,37 @@
+#pragma once
+
+// What the sources of obs::trace share. It includes headers of the OpenTelemetry API only: those of its SDK
+// take seconds to compile and stay in the sources that need them.
+
+#include <opentelemetry/nostd/shared_ptr.h>
+#include <opentelemetry/nostd/string_view.h>
+#include <opentelemetry/trace/span_context.h>
+#include <opentelemetry/trace/tracer.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "obs/trace/tracer.h"
+
+namespace obs::trace {
+
+inline opentelemetry::nostd::string_view ToOtel(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view FromOtel(opentelemetry::nostd::string_view text) {
+  return {text.data(), text.size()};
+}
+
+/// A valid span context or baggage, else there is no state at all.
+struct Context::State {
+  opentelemetry::trace::SpanContext span;
+  std::shared_ptr<const std::string> baggage;  ///< a `baggage` header's value; null without one
+};
+
+struct Tracer::Impl {
+  opentelemetry::nostd::shared_ptr<opentelemetry::trace::Tracer> sdk;  ///< null when the SDK is disabled
+};
+
+log::Correlation Correlate(const opentelemetry::trace::SpanContext& span);
+
+}  // namespace obs::trace

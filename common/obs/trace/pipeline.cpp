@@ -1,0 +1,98 @@
+#include "obs/trace/pipeline.h"
+
+#include <opentelemetry/sdk/trace/batch_span_processor_factory.h>
+#include <opentelemetry/sdk/trace/batch_span_processor_options.h>
+#include <opentelemetry/sdk/trace/recordable.h>
+
+#include <utility>
+
+namespace obs::trace {
+namespace {
+
+namespace sdk = opentelemetry::sdk;
+using sdk::common::ExportResult;
+using sdk::trace::Recordable;
+
+class CountingExporter final : public sdk::trace::SpanExporter {
+ public:
+  CountingExporter(std::unique_ptr<SpanExporter> exporter, std::shared_ptr<Account> account)
+      : exporter_(std::move(exporter)), account_(std::move(account)) {}
+
+  std::unique_ptr<Recordable> MakeRecordable() noexcept override { return exporter_->MakeRecordable(); }
+
+  ExportResult Export(
+      const opentelemetry::nostd::span<std::unique_ptr<Recordable>>& spans) noexcept override {
+    account_->Take(spans.size());
+    const ExportResult result = account_->abandoned() ? ExportResult::kFailure : exporter_->Export(spans);
+    account_->Settle(spans.size(), result == ExportResult::kSuccess);
+    return result;
+  }
+
+  bool ForceFlush(std::chrono::microseconds timeout) noexcept override {
+    return exporter_->ForceFlush(timeout);
+  }
+  bool Shutdown(std::chrono::microseconds timeout) noexcept override { return exporter_->Shutdown(timeout); }
+
+ private:
+  std::unique_ptr<SpanExporter> exporter_;
+  std::shared_ptr<Account> account_;
+};
+
+/// Drops before the SDK's queue is full, because the SDK only writes a message for each span that it drops.
+class CountingProcessor final : public sdk::trace::SpanProcessor {
+ public:
+  CountingProcessor(std::unique_ptr<SpanProcessor> queue, std::shared_ptr<Account> account)
+      : queue_(std::move(queue)), account_(std::move(account)) {}
+
+  std::unique_ptr<Recordable> MakeRecordable() noexcept override { return queue_->MakeRecordable(); }
+
+  void OnStart(Recordable& span, const opentelemetry::trace::SpanContext& parent) noexcept override {
+    queue_->OnStart(span, parent);
+  }
+
+  void OnEnd(std::unique_ptr<Recordable>&& span) noexcept override {
+    if (account_->Admit()) {
+      queue_->OnEnd(std::move(span));
+    }
+  }
+
+  bool ForceFlush(std::chrono::microseconds timeout) noexcept override { return queue_->ForceFlush(timeout); }
+
+  bool Shutdown(std::chrono::microseconds timeout) noexcept override {
+    account_->Close();
+    const bool done = queue_->Shutdown(timeout);
+    account_->Drain();
+    return done;
+  }
+
+ private:
+  std::unique_ptr<SpanProcessor> queue_;
+  std::shared_ptr<Account> account_;
+};
+
+}  // namespace
+
+bool Account::Admit() {
+  std::size_t waiting = waiting_;
+  while (!closed_ && waiting < capacity_) {
+    if (waiting_.compare_exchange_weak(waiting, waiting + 1)) {
+      return true;
+    }
+  }
+  ++dropped_;
+  return false;
+}
+
+std::unique_ptr<sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<sdk::trace::SpanExporter> exporter,
+                                                        const Config& config,
+                                                        std::shared_ptr<Account> account) {
+  sdk::trace::BatchSpanProcessorOptions options;
+  options.max_queue_size = config.queue_size;
+  options.max_export_batch_size = config.batch_size;
+  options.schedule_delay_millis = config.schedule_delay;
+  auto counted = std::make_unique<CountingExporter>(std::move(exporter), account);
+  auto queue = sdk::trace::BatchSpanProcessorFactory::Create(std::move(counted), options);
+  return std::make_unique<CountingProcessor>(std::move(queue), std::move(account));
+}
+
+}  // namespace obs::trace
