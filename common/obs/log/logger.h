@@ -18,8 +18,8 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError };
 /// DEBUG, INFO, WARN or ERROR.
 std::string_view Name(Level level);
 
-/// What ties a log line to a span: lower-case hex ids and the W3C trace flags. Default: no span, and the three
-/// members are left out of the line.
+/// What ties a log line to a span: lower-case hex ids and the W3C trace flags. Default: no span, and the
+/// three members are left out of the line.
 struct Correlation {
   std::array<char, 32> trace_id{};
   std::array<char, 16> span_id{};
@@ -39,7 +39,7 @@ struct Field {
   using Value = std::variant<bool, std::int64_t, double, std::string_view>;
 
   template <typename T>
-  Field(std::string_view key_, T value_) : key(key_), value(Convert(value_)) {}
+  Field(std::string_view key_, const T& value_) : key(key_), value(Convert(value_)) {}
 
   std::string_view key;
   Value value;
@@ -64,9 +64,9 @@ using Fields = std::initializer_list<Field>;
 /// Writes one JSON object a line: `timestamp` (RFC 3339, UTC, microseconds), `level`, `message`, `service`,
 /// `trace_id`, `span_id`, `trace_flags` (two hex digits), then the fields in the order given.
 ///
-/// A cheap handle: copy it freely. Thread-safe. A call never blocks on the reader of the log and never throws: a
-/// line that the writer has no room for is dropped and counted. Bytes that are not UTF-8 become U+FFFD, and a
-/// string value is cut at 4096 bytes.
+/// A cheap handle: copy it freely. Thread-safe. A call never blocks on the reader of the log and never
+/// throws: a line that the writer has no room for is dropped and counted. Bytes that are not UTF-8 become
+/// U+FFFD, and a string value is cut at 4096 bytes.
 class Logger {
  public:
   /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.

@@ -18,8 +18,8 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// Queues one line, which must end in '\n'. Never blocks on the descriptor: without room the line is dropped
-  /// and counted.
+  /// Queues one line, which must end in '\n'. Never blocks on the descriptor: without room the line is
+  /// dropped and counted.
   void Write(std::string_view line);
 
   /// Waits until everything queued before the call has been written, or the deadline has passed (false).

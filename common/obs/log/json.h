@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace obs::log {
+
+/// Appends `text` as a JSON string with its quotes (RFC 8259): at most 4096 bytes of it, cut between
+/// characters, every byte that is not UTF-8 replaced by U+FFFD.
+void AppendJson(std::string& out, std::string_view text);
+/// The shortest number that reads back as the same value; `null` when JSON has no number for it.
+void AppendJson(std::string& out, double value);
+void AppendJson(std::string& out, std::int64_t value);
+void AppendJson(std::string& out, bool value);
+
+}  // namespace obs::log

@@ -1,0 +1,180 @@
+#include "obs/log/logger.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+
+#include "obs/log/writer.h"
+#include "support/eventually.h"
+#include "support/json.h"
+
+namespace obs::log {
+namespace {
+
+using support::Json;
+using testing::ElementsAre;
+using testing::MatchesRegex;
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+/// A logger whose lines can be read back.
+class LoggerTest : public testing::Test {
+ protected:
+  ~LoggerTest() override { std::fclose(file_); }
+
+  /// Everything logged so far.
+  std::string Text() {
+    EXPECT_TRUE(writer_.Flush(support::kPatience));
+    std::string text(100000, '\0');
+    const ssize_t count = pread(fileno(file_), text.data(), text.size(), 0);
+    text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return text;
+  }
+  Json Line() {
+    const Json line = Json::Parse(Text());
+    EXPECT_TRUE(line.IsObject()) << Text();
+    return line;
+  }
+  /// What the reader of a line sees of the string `value`.
+  std::string Logged(std::string_view value) {
+    EXPECT_EQ(ftruncate(fileno(file_), 0), 0);
+    EXPECT_EQ(lseek(fileno(file_), 0, SEEK_SET), 0);
+    logger_.Info("message", {{"value", value}});
+    return Line()["value"].Text();
+  }
+
+  std::FILE* file_ = std::tmpfile();
+  Writer writer_{fileno(file_)};
+  Logger logger_{writer_, "die-service", Level::kInfo};
+};
+
+Correlation SomeSpan() {
+  Correlation correlation;
+  std::string_view("0af7651916cd43dd8448eb211c80319c").copy(correlation.trace_id.data(), 32);
+  std::string_view("b7ad6b7169203331").copy(correlation.span_id.data(), 16);
+  correlation.trace_flags = 1;
+  return correlation;
+}
+
+TEST_F(LoggerTest, WritesOneObjectALineInAFixedOrder) {
+  logger_.With(SomeSpan()).Warn("slow query", {{"rows", 3}, {"query", "list"}});
+  EXPECT_THAT(
+      Text(),
+      MatchesRegex(R"(\{"timestamp":"[^"]*","level":"WARN","message":"slow query","service":"die-service",)"
+                   R"("trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331",)"
+                   R"("trace_flags":"01","rows":3,"query":"list"\})"
+                   "\n"));
+}
+
+TEST_F(LoggerTest, StampsTheTimeInUtcWithMicroseconds) {
+  const std::time_t before = std::time(nullptr);
+  logger_.Info("now");
+  const std::string timestamp = Line()["timestamp"].Text();
+  EXPECT_THAT(timestamp, MatchesRegex("....-..-..T..:..:..\\.......Z"));
+  std::tm calendar{};
+  ASSERT_NE(strptime(timestamp.c_str(), "%Y-%m-%dT%H:%M:%S", &calendar), nullptr);
+  EXPECT_NEAR(static_cast<double>(timegm(&calendar)), static_cast<double>(before), 2);
+  EXPECT_EQ(timestamp.find_first_not_of("0123456789", 20), 26u) << timestamp;
+}
+
+TEST_F(LoggerTest, LeavesTheTraceOutWhereThereIsNone) {
+  logger_.Info("started");
+  EXPECT_THAT(Line().Names(), ElementsAre("timestamp", "level", "message", "service"));
+}
+
+TEST_F(LoggerTest, WritesOnlyFromTheMinimumLevelUp) {
+  logger_.Debug("d");
+  logger_.Info("i");
+  logger_.Error("e");
+  EXPECT_FALSE(logger_.enabled(Level::kDebug));
+  EXPECT_TRUE(logger_.enabled(Level::kError));
+  EXPECT_THAT(Text(), MatchesRegex("[^\n]*\"INFO\"[^\n]*\n[^\n]*\"ERROR\"[^\n]*\n"));
+}
+
+TEST_F(LoggerTest, KeepsTheTypesOfValues) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  logger_.Info("values",
+               {{"yes", true},
+                {"least", std::numeric_limits<std::int64_t>::min()},
+                {"half", 0.5},
+                {"tenth", 0.1},
+                {"large", 1e300},
+                {"infinite", kInfinity},
+                {"nan", std::numeric_limits<double>::quiet_NaN()},
+                {"text", std::string("a string that is too long to be kept without an allocation")}});
+  EXPECT_THAT(Text(), testing::HasSubstr(
+                          R"("yes":true,"least":-9223372036854775808,"half":0.5,"tenth":0.1,"large":1e+300,)"
+                          R"("infinite":null,"nan":null,)"
+                          R"("text":"a string that is too long to be kept without an allocation"})"));
+}
+
+TEST_F(LoggerTest, EscapesWhatJsonDoesNotAllow) {
+  const std::string all = [] {
+    std::string characters;
+    for (char c = 0; c < 0x7F; ++c) characters += c;
+    return characters + '\x7F';
+  }();
+  EXPECT_EQ(Logged(all), all);
+  const std::string line = Text();
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  EXPECT_EQ(line.find('\t'), std::string::npos);
+}
+
+TEST_F(LoggerTest, EscapesMessagesKeysAndTheService) {
+  const Logger logger(writer_, "a\"b", Level::kInfo);
+  logger.Info("c\nd", {{"e\\f", 1}});
+  const Json line = Line();
+  EXPECT_EQ(line["service"].Text(), "a\"b");
+  EXPECT_EQ(line["message"].Text(), "c\nd");
+  EXPECT_EQ(line["e\\f"].Number(), 1);
+}
+
+TEST_F(LoggerTest, KeepsTextInAnyLanguage) {
+  for (const std::string_view text :
+       {"Würfel", "кости", "骰子", "🎲", "\x7F", "\xC2\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_EQ(Logged(text), text);
+  }
+}
+
+TEST_F(LoggerTest, ReplacesBytesThatAreNotUtf8) {
+  for (const std::string_view bad : {"\x80", "\xBF", "\xC0", "\xC1", "\xF5", "\xFF", "\xC3", "\xE9"}) {
+    const std::string text = "a" + std::string(bad) + "b";
+    EXPECT_EQ(Logged(text), "a" + std::string(kReplacement) + "b");
+  }
+  struct Case {
+    std::string_view what;
+    std::string_view bytes;
+  };
+  for (const Case& bad : {Case{"overlong slash", "\xE0\x80\xAF"}, Case{"surrogate", "\xED\xA0\x80"},
+                          Case{"cut euro sign and one more", "\xE2\x82\xFF"}}) {
+    EXPECT_EQ(Logged(bad.bytes),
+              std::string(kReplacement) + std::string(kReplacement) + std::string(kReplacement))
+        << bad.what;
+  }
+  EXPECT_EQ(Logged("\xF4\x90\x80\x80").size(), 4 * kReplacement.size()) << "beyond U+10FFFF";
+  EXPECT_EQ(Logged("end \xF0\x9F\x8E").size(), 4 + 3 * kReplacement.size()) << "ends within a character";
+}
+
+TEST_F(LoggerTest, CutsLongStringsBetweenCharacters) {
+  EXPECT_EQ(Logged(std::string(4096, 'x')), std::string(4096, 'x'));
+  EXPECT_EQ(Logged(std::string(5000, 'x')), std::string(4096, 'x'));
+  const std::string filled(4094, 'x');
+  EXPECT_EQ(Logged(filled + "🎲"), filled);
+  EXPECT_EQ(Logged(filled + "€"), filled);
+  EXPECT_EQ(Logged(filled + "ü"), filled + "ü");
+}
+
+TEST_F(LoggerTest, SpeaksForOneSpanAtATime) {
+  const Logger spoken = logger_.With(SomeSpan());
+  spoken.With(Correlation()).Info("no span");
+  EXPECT_FALSE(Line().Has("trace_id"));
+}
+
+}  // namespace
+}  // namespace obs::log
