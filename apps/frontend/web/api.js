@@ -1,0 +1,80 @@
+// The frontend's routes as functions. Each resolves to { data, traceId, durationMs } or throws a Problem.
+
+// Longer than the ten seconds the services allow themselves, so that their own answer arrives first.
+const kTimeoutMs = 15000;
+
+// What went wrong, as RFC 9457 tells it. `type` is the last part of the urn ("roll-failed"). The types
+// "frontend-unreachable", "frontend-timeout" and "frontend-invalid" are the page's own.
+export class Problem extends Error {
+  constructor({ type, title = '', status = 0, detail = '', traceId = '', retryAfter = 0, durationMs = 0 }) {
+    super(detail || title || type);
+    Object.assign(this, { type, title, status, detail, traceId, retryAfter, durationMs });
+  }
+}
+
+function traceIdOf(response, body) {
+  const fromHeader = response.headers.get('traceresponse')?.split('-')[1];
+  const id = body?.trace_id ?? fromHeader ?? '';
+  return /^[0-9a-f]{32}$/.test(id) ? id : '';
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+async function get(path, isValid) {
+  const started = performance.now();
+  let response;
+  let body;
+  try {
+    response = await fetch(path, {
+      headers: { Accept: 'application/json, application/problem+json' },
+      cache: 'no-store',
+      signal: AbortSignal.timeout(kTimeoutMs),
+    });
+    body = parse(await response.text());
+  } catch (cause) {
+    const type = cause.name === 'TimeoutError' ? 'frontend-timeout' : 'frontend-unreachable';
+    throw new Problem({ type, durationMs: performance.now() - started });
+  }
+  const durationMs = performance.now() - started;
+  const traceId = traceIdOf(response, body);
+  if (!response.ok) {
+    throw new Problem({
+      type: String(body?.type ?? '').split(':').pop() || 'frontend-invalid',
+      title: body?.title,
+      status: response.status,
+      detail: body?.detail,
+      retryAfter: Number(response.headers.get('Retry-After')) || 0,
+      traceId,
+      durationMs,
+    });
+  }
+  if (!isValid(body)) throw new Problem({ type: 'frontend-invalid', status: response.status, traceId, durationMs });
+  return { data: body, traceId, durationMs };
+}
+
+const isFace = Number.isInteger;
+
+export function listDice() {
+  return get('dice', (body) => Array.isArray(body?.dice) && body.dice.every((die) => typeof die === 'string'));
+}
+
+export function describeDie(die) {
+  return get(`dice/${encodeURIComponent(die)}`, (body) =>
+    Array.isArray(body?.faces) && body.faces.length > 0 && body.faces.every(isFace) &&
+    typeof body.probabilities === 'object' && body.probabilities !== null);
+}
+
+export function rollOnce(die) {
+  return get(`roll?die=${encodeURIComponent(die)}`, (body) => isFace(body?.result));
+}
+
+export function rollMany(die, times) {
+  return get(`roll-async?die=${encodeURIComponent(die)}&times=${times}`, (body) =>
+    Array.isArray(body?.results) && body.results.every((result) => result === null || isFace(result)));
+}

@@ -1,0 +1,26 @@
+import { html } from './dom.js';
+
+const kFeedbackMs = 2000;
+
+// Where the clipboard is closed to the page (plain http from another host), the old command still works on a selection.
+async function copy(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(code);
+    return document.execCommand('copy');
+  }
+}
+
+// A trace id to select or copy, or a word on why there is none.
+export function traceId(id) {
+  if (!id) return html('span', { class: 'facts' }, 'No trace id: no answer came.');
+  const code = html('code', { class: 'trace-id' }, id);
+  const button = html('button', { type: 'button', class: 'small', 'aria-label': `Copy trace id ${id}` }, 'Copy');
+  button.addEventListener('click', async () => {
+    button.textContent = (await copy(code)) ? 'Copied' : 'Select it';
+    setTimeout(() => (button.textContent = 'Copy'), kFeedbackMs);
+  });
+  return html('span', { class: 'trace' }, code, button);
+}

@@ -1,0 +1,50 @@
+// Problems in words: what happened, whether to try again, and which service is to blame.
+
+export const kServices = ['frontend', 'dice-roller', 'die-service'];
+
+const kServiceProblem = /^(frontend|dice-roller|die-service)-(unreachable|timeout|invalid)$/;
+const kSoon = 'Try again in a moment.';
+
+const kServiceWords = {
+  unreachable: (service) => ({ what: `${service} cannot be reached.`, advice: kSoon }),
+  timeout: (service) => ({ what: `${service} did not answer in time.`, advice: `It may be busy. ${kSoon}` }),
+  invalid: (service) => ({
+    what: `${service} gave an answer that makes no sense.`,
+    advice: 'Trying again will hardly help. Its log tells more: search it for the trace id.',
+  }),
+};
+
+export const percent = (share) => `${Number((share * 100).toFixed(1))} %`;
+
+// Failing rolls look like a fault, and are not one where the die is made to fail.
+export function whyRollsFail(die) {
+  return die?.error_rate > 0 ? `This die is made to fail ${percent(die.error_rate)} of the time: nothing is broken. ` : '';
+}
+
+function anythingElse({ title, detail, status, retryAfter }) {
+  const what = detail || title || `The service answered with status ${status}.`;
+  if (status === 503) return { what, advice: retryAfter ? `Try again in ${retryAfter} s.` : kSoon };
+  if (status >= 500) return { what, advice: 'Try again. If it stays, search the logs for the trace id.' };
+  return { what, advice: 'Change what you asked for and try again.' };
+}
+
+// `die` is the description of the die that was rolled, where it is known.
+export function explain(problem, die) {
+  if (problem.type === 'roll-failed') return { what: 'The roll failed.', advice: `${whyRollsFail(die)}Roll again.` };
+  if (problem.type === 'die-not-found') {
+    return { what: 'This die does not exist any more.', advice: 'Choose another: the list is being loaded again.' };
+  }
+  if (problem.type === 'frontend-unreachable') {
+    return { what: 'No answer: you are offline, or frontend has stopped.', advice: kSoon, service: 'frontend' };
+  }
+  const [, service, fault] = kServiceProblem.exec(problem.type) ?? [];
+  return service ? { ...kServiceWords[fault](service), service } : anythingElse(problem);
+}
+
+export function duration(ms) {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+export function plural(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
