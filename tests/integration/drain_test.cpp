@@ -133,7 +133,7 @@ TEST(DrainOfLongRequests, CutsThemOffAtTheTimeoutAndSaysSo) {
   FakeServer hanging(
       [](const FakeRequest& request) { return FakeReply{.hang = request.target != "/readyz"}; });
   system.dice_roller.Set("DIE_SERVICE_URL", hanging.url());
-  system.dice_roller.Set("DIE_SERVICE_TIMEOUT", "20s");
+  system.dice_roller.Set("DIE_SERVICE_TIMEOUT", "8s");
   system.dice_roller.Set("DRAIN_TIMEOUT", "300ms");
   system.dice_roller.StartReady();
   HttpConnection connection(system.dice_roller.port());

@@ -233,7 +233,8 @@ TEST_F(Migrations, RefuseDiceThatCannotBeRolled) {
       {"'a', '{1}', 0, '{\"1\": 2}'", "probabilities_are_fractions"},
       {"'a', '{1}', 0, '{\"1\": \"x\"}'", "probabilities_are_fractions"},
       {"'a', '{1}', 0, '{\"1\": [1]}'", "probabilities_are_fractions"},
-      {"'a', '{1}', 0, '{\"1\": 0}'", "probabilities_are_fractions"},
+      {"'a', '{1}', 0, '{\"1\": 0}'", "probabilities_sum_to_1"},
+      {"'a', '{1,2}', 0, '{\"1\": 0.5, \"2\": 0.4}'", "probabilities_sum_to_1"},
   };
   for (const auto& [values, constraint] : faults) {
     const Finished finished =
