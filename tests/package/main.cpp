@@ -1,0 +1,34 @@
+// A service outside this repository, built on the installed library alone.
+
+#include <obs/postgres/pool.h>
+#include <obs/runtime/service.h>
+
+namespace {
+
+const obs::config::Program kProgram{"consumer", "1.0.0", "Proves that the installed library is complete."};
+
+struct Config {
+  obs::runtime::ServiceConfig service;
+  obs::postgres::Config postgres;
+};
+
+Config ReadConfig(obs::config::Parser& parser) {
+  return {obs::runtime::ReadServiceConfig(parser, kProgram, 8080), obs::postgres::ReadConfig(parser)};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
+  obs::runtime::Service service(config.service);
+  // Nothing listens there: a pool without its database must not keep the service from starting.
+  obs::postgres::Pool pool(config.postgres, service.logger(), service.registry(), service.tracer());
+  service.OnStop([&pool] { pool.Close(); });
+  service.server().Handle(obs::http::Method::kGet, "/hello", obs::http::Execution::kInline,
+                          [](const obs::http::Request&, obs::http::Exchange&) {
+                            obs::http::Response response;
+                            response.body = R"({"hello":"world"})";
+                            return response;
+                          });
+  return service.Run();
+}
