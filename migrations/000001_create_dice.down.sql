@@ -1,2 +1,3 @@
 DROP VIEW dice;
 DROP TABLE die_specifications;
+DROP FUNCTION sum_of_values;

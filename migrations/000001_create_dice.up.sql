@@ -1,3 +1,7 @@
+CREATE FUNCTION sum_of_values(object JSONB) RETURNS NUMERIC
+LANGUAGE SQL IMMUTABLE STRICT PARALLEL SAFE
+AS 'SELECT sum(value::numeric) FROM jsonb_each_text(object)';
+
 -- Collation C: names sort the same on every server and in every store, and no upgrade of a C library can
 -- silently invalidate the index.
 CREATE TABLE die_specifications (
@@ -14,15 +18,16 @@ CREATE TABLE die_specifications (
   CONSTRAINT probabilities_name_each_face CHECK (
     probabilities ?& faces::text[] AND probabilities - faces::text[] = '{}'),
   CONSTRAINT probabilities_are_fractions CHECK (
-    NOT jsonb_path_exists(probabilities, 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1)')
-    AND jsonb_path_exists(probabilities, 'strict $.* ? (@ > 0)'))
+    NOT jsonb_path_exists(probabilities, 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1)')),
+  -- Constraints are checked in the order of their names, so these are numbers by now.
+  CONSTRAINT probabilities_sum_to_1 CHECK (abs(sum_of_values(probabilities) - 1) < 0.000001)
 );
 
 COMMENT ON TABLE die_specifications IS 'Every die that can be rolled';
 COMMENT ON COLUMN die_specifications.faces IS 'What each position shows; repeats allowed';
 COMMENT ON COLUMN die_specifications.error_rate IS 'Share of single rolls that fail, from 0 to 1';
 COMMENT ON COLUMN die_specifications.probabilities IS
-  'Weight of each distinct face, {"1": 0.5, "6": 0.5}; NULL when all positions are equally likely';
+  'Probability of each distinct face, {"1": 0.5, "6": 0.5}; NULL when all positions are equally likely';
 
 CREATE VIEW dice AS
 SELECT identifier AS id,
