@@ -11,6 +11,7 @@ import { traceId } from './trace_id.js';
 import { duration, explain, kServices, percent, plural, whyRollsFail } from './words.js';
 
 const kMaxTimes = 1000;
+const kMaxFacesTold = 12;
 const kSlowMs = 300;
 const kLoadPath = ['frontend', 'die-service'];
 
@@ -74,7 +75,10 @@ function loadSucceeded() {
   byId('catalog').hidden = true;
   loadProblem = '';
   showHealth(kLoadPath);
-  if (lostContact) byId('outcome-advice').textContent = 'The services answer again: you can roll.';
+  if (lostContact) {
+    byId('outcome-advice').textContent = 'The services answer again: you can roll.';
+    byId('outcome').classList.remove('bad');
+  }
   showDie();
 }
 
@@ -100,6 +104,13 @@ const loader = new Retrier(loadDice, loadFailed);
 
 // ---- The die that is selected: its facts, its statistics, its histogram
 
+function factsOf({ faces, error_rate: rate }) {
+  const which = faces.length <= kMaxFacesTold
+    ? `Faces ${faces.join(', ')}.`
+    : `${faces.length} faces from ${Math.min(...faces)} to ${Math.max(...faces)}.`;
+  return `${which} ${rate > 0 ? `Fails ${percent(rate)} of the time, on purpose.` : 'Never fails.'}`;
+}
+
 function figure(value, digits) {
   return value === null || value === undefined ? '–' : value.toFixed(digits);
 }
@@ -122,10 +133,7 @@ function showDie() {
   const die = descriptions.get(selected());
   const seen = statisticsOf(selected());
   const summary = seen.summary();
-  byId('die-facts').textContent = die
-    ? `Faces ${die.faces.join(', ')}. ` +
-      (die.error_rate > 0 ? `Fails ${percent(die.error_rate)} of the time, on purpose.` : 'Never fails.')
-    : '';
+  byId('die-facts').textContent = die ? factsOf(die) : '';
   byId('statistics-die').textContent = selected() ? ` of ${selected()}` : '';
   byId('statistics').replaceChildren(...statisticsRows(summary, die && expectation(die, summary.rolls)));
   const histogram = byId('histogram');
