@@ -104,11 +104,13 @@ log::Level ToLevel(std::string_view name) {
   return log::Level::kWarn;
 }
 
-/// OTEL_EXPORTER_OTLP_TRACES_<suffix>, or else OTEL_EXPORTER_OTLP_<suffix>.
+/// OTEL_EXPORTER_OTLP_TRACES_<suffix>, or else OTEL_EXPORTER_OTLP_<suffix>. Neither is the other's default in
+/// the table of variables, where a secret must not appear.
 std::string OtlpString(config::Parser& parser, std::string_view suffix, std::string_view help) {
   const std::string general = parser.String(fmt::format("OTEL_EXPORTER_OTLP_{}", suffix), "", help);
-  return parser.String(fmt::format("OTEL_EXPORTER_OTLP_TRACES_{}", suffix), general,
-                       "the same for traces alone");
+  const std::string special =
+      parser.String(fmt::format("OTEL_EXPORTER_OTLP_TRACES_{}", suffix), "", "the same for traces alone");
+  return special.empty() ? general : special;
 }
 
 bool IsHttpUrl(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }

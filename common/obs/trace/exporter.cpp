@@ -36,6 +36,9 @@ void Add(Headers& headers, const std::string& line) {
 }
 
 std::string PercentDecoded(std::string_view text) {
+  if (text.empty()) {  // which libcurl would take for a string of unknown length
+    return {};
+  }
   int size = 0;
   char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size);
   std::string copy(decoded ? decoded : "", decoded ? static_cast<std::size_t>(size) : 0);

@@ -21,11 +21,17 @@ namespace nostd = opentelemetry::nostd;
 constexpr std::size_t kMaxBaggageMembers = 64;
 constexpr std::size_t kMaxBaggageBytes = 8192;
 
+bool IsCapital(char c) { return c >= 'A' && c <= 'Z'; }
+
 class Reader final : public opentelemetry::context::propagation::TextMapCarrier {
  public:
   explicit Reader(const Propagator::Get& get) : get_(get) {}
   nostd::string_view Get(nostd::string_view name) const noexcept override {
-    return ToOtel(get_(FromOtel(name)));
+    const std::string_view value = get_(FromOtel(name));
+    // The SDK takes capitals in `traceparent`, which W3C Trace Context forbids (section 3.2.2).
+    const bool refused =
+        FromOtel(name) == "traceparent" && std::any_of(value.begin(), value.end(), IsCapital);
+    return refused ? nostd::string_view() : ToOtel(value);
   }
   void Set(nostd::string_view, nostd::string_view) noexcept override {}
 

@@ -70,6 +70,15 @@ class NoLinks final : public otel::SpanContextKeyValueIterable {
   std::size_t size() const noexcept override { return 0; }
 };
 
+/// The SDK leaves the sampled flag of the parent on a span that its sampler decided against.
+otel::SpanContext WithOwnDecision(const otel::SpanContext& span, bool recording) {
+  if (recording || !span.IsSampled()) {
+    return span;
+  }
+  const auto flags = static_cast<std::uint8_t>(span.trace_flags().flags() & ~otel::TraceFlags::kIsSampled);
+  return {span.trace_id(), span.span_id(), otel::TraceFlags(flags), false, span.trace_state()};
+}
+
 void AppendHex(std::string& text, std::uint8_t byte) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   text += kDigits[byte >> 4];
@@ -180,7 +189,8 @@ Span Tracer::Start(std::string_view name, Kind kind, const Context& parent, Attr
         impl_->sdk->StartSpan(trace::ToOtel(name), AttributeView(attributes), NoLinks(), options);
     span.impl_->recording = span.impl_->sdk->IsRecording();
     span.impl_->context.state_ = std::make_shared<const Context::State>(
-        Context::State{span.impl_->sdk->GetContext(), parent.state_ ? parent.state_->baggage : nullptr});
+        Context::State{WithOwnDecision(span.impl_->sdk->GetContext(), span.impl_->recording),
+                       parent.state_ ? parent.state_->baggage : nullptr});
   }
   if (span.impl_->context.valid()) {
     span.impl_->correlation = Correlate(span.impl_->context.state_->span);

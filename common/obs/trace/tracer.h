@@ -132,8 +132,8 @@ class Propagator {
 std::string TraceResponse(const log::Correlation& correlation);
 
 struct Config {
-  std::string service_name;
-  std::string service_version;
+  std::string service_name{};
+  std::string service_version{};
   std::string exporter = "otlp";                  ///< OTEL_TRACES_EXPORTER: otlp, console or none, or a list
   std::string sampler = "parentbased_always_on";  ///< OTEL_TRACES_SAMPLER
   double sampler_ratio = 1.0;                     ///< OTEL_TRACES_SAMPLER_ARG
@@ -145,11 +145,11 @@ struct Config {
   std::chrono::milliseconds export_timeout{2000};    ///< OTEL_EXPORTER_OTLP_TIMEOUT
   /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
   std::string otlp_endpoint = "http://localhost:4318/v1/traces";
-  std::string otlp_headers;             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
-  std::string otlp_certificate;         ///< OTEL_EXPORTER_OTLP_CERTIFICATE: file of the CA to trust
-  std::string otlp_client_certificate;  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
-  std::string otlp_client_key;          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file
-  bool disabled = false;                ///< OTEL_SDK_DISABLED
+  std::string otlp_headers{};             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
+  std::string otlp_certificate{};         ///< OTEL_EXPORTER_OTLP_CERTIFICATE: file of the CA to trust
+  std::string otlp_client_certificate{};  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
+  std::string otlp_client_key{};          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file
+  bool disabled = false;                  ///< OTEL_SDK_DISABLED
 };
 
 /// Reads every OTEL_ variable that concerns traces, and documents the two that the SDK reads itself. As the

@@ -1,0 +1,200 @@
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "support/fake_server.h"
+#include "support/otlp_receiver.h"
+#include "support/socket.h"
+#include "unit/trace/telemetry.h"
+
+namespace obs::trace {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using support::Eventually;
+using support::OtlpReceiver;
+using support::Stopwatch;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+Config ExportingTo(const std::string& url) {
+  return {.queue_size = 16, .batch_size = 4, .schedule_delay = 20ms, .otlp_endpoint = url + "/v1/traces"};
+}
+
+/// Sends what the program writes to stderr into a string.
+class Stderr {
+ public:
+  Stderr() { testing::internal::CaptureStderr(); }
+  ~Stderr() { EXPECT_EQ(testing::internal::GetCapturedStderr(), ""); }
+};
+
+TEST(Provider, ShowsItsMetricsBeforeTheFirstSpan) {
+  Telemetry telemetry(ExportingTo(support::ReservedPort().url()));
+  EXPECT_EQ(telemetry.Exported(), 0);
+  EXPECT_EQ(telemetry.Failed(), 0);
+  EXPECT_EQ(telemetry.Dropped(), 0);
+  EXPECT_EQ(telemetry.Waiting(), 0);
+  EXPECT_EQ(telemetry.Metric("otel_sdk_processor_span_queue_capacity"), 16);
+}
+
+TEST(Provider, CountsWhatTheCollectorTook) {
+  OtlpReceiver receiver;
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  telemetry.Record(10);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 10; }));
+  EXPECT_EQ(telemetry.Waiting(), 0);
+  EXPECT_THAT(receiver.Spans(), SizeIs(10));
+}
+
+TEST(Provider, CountsSpansAsFailedWhenTheCollectorRefusesThem) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kRefusing);
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  telemetry.Record(10);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 10; }));
+  EXPECT_EQ(telemetry.Exported(), 0);
+}
+
+TEST(Provider, CountsSpansAsFailedWhenThereIsNoCollector) {
+  const support::ReservedPort absent;
+  Telemetry telemetry(ExportingTo(absent.url()));
+  telemetry.Record(10);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 10; }));
+  EXPECT_EQ(telemetry.Exported(), 0);
+}
+
+TEST(Provider, ExportsAgainWhenTheCollectorComesBack) {
+  const support::ReservedPort port;
+  Telemetry telemetry(ExportingTo(port.url()));
+  telemetry.Record(1);
+  ASSERT_TRUE(Eventually([&] { return telemetry.Failed() == 1; }));
+  OtlpReceiver receiver(OtlpReceiver::Mode::kNormal, port.port());
+  telemetry.Record(3);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 3; }));
+}
+
+TEST(Provider, DropsAndCountsEverySpanThatTheQueueHasNoRoomFor) {
+  const Stderr silent;
+  auto receiver = std::make_unique<OtlpReceiver>(OtlpReceiver::Mode::kHanging);
+  Config config = ExportingTo(receiver->url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  telemetry.Record(4);
+  ASSERT_TRUE(Eventually([&] { return receiver->exports() == 1; })) << "now the exporter is stuck";
+  telemetry.Record(1000);
+  EXPECT_EQ(telemetry.Waiting(), 16);
+  EXPECT_EQ(telemetry.Dropped(), 1000 - 16);
+  receiver.reset();
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 4 + 16; }));
+  EXPECT_EQ(telemetry.Waiting(), 0);
+  EXPECT_EQ(telemetry.Dropped(), 1000 - 16);
+}
+
+TEST(Provider, AccountsForEverySpanOfManyThreads) {
+  const Stderr silent;
+  OtlpReceiver receiver;
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&telemetry] { telemetry.Record(2000); });
+  for (auto& thread : threads) thread.join();
+  ASSERT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Exported(), receiver.Spans().size());
+  EXPECT_EQ(telemetry.Exported() + telemetry.Dropped(), 4 * 2000);
+  EXPECT_EQ(telemetry.Waiting(), 0);
+}
+
+TEST(Provider, LogsOneLineWhileTheCollectorIsAbsent) {
+  const Stderr silent;
+  const support::ReservedPort absent;
+  Telemetry telemetry(ExportingTo(absent.url()));
+  for (int i = 1; i <= 5; ++i) {
+    telemetry.Record(4);
+    ASSERT_TRUE(Eventually([&] { return telemetry.Failed() == 4 * i; }));
+  }
+  const auto lines = telemetry.Lines("Spans could not be exported");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_EQ(lines[0]["level"].Text(), "WARN");
+  EXPECT_THAT(lines[0]["error"].Text(), testing::HasSubstr("connect"));
+  EXPECT_THAT(telemetry.Lines("OpenTelemetry SDK"), IsEmpty());
+}
+
+TEST(Provider, SendsTheConfiguredHeaders) {
+  support::FakeServer server([](const support::FakeRequest&) { return support::FakeReply{.body = ""}; });
+  Config config = ExportingTo(server.url());
+  config.otlp_headers = "Authorization=Bearer%20abc, X-Scope-OrgID=dice,evil=a%0d%0ab,novalue";
+  Telemetry telemetry(config);
+  telemetry.Record(1);
+  ASSERT_TRUE(Eventually([&] { return telemetry.Exported() == 1; }));
+  const auto request = server.requests().at(0);
+  EXPECT_EQ(request.Header("Content-Type"), "application/x-protobuf");
+  EXPECT_EQ(request.Header("Authorization"), "Bearer abc");
+  EXPECT_EQ(request.Header("X-Scope-OrgID"), "dice");
+  EXPECT_EQ(request.Header("evil"), "");
+}
+
+TEST(Shutdown, ExportsWhatIsStillQueued) {
+  OtlpReceiver receiver;
+  Config config = ExportingTo(receiver.url());
+  config.schedule_delay = 60s;
+  config.batch_size = 16;
+  Telemetry telemetry(config);
+  telemetry.Record(5);
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_THAT(receiver.Spans(), SizeIs(5));
+  EXPECT_EQ(telemetry.Exported(), 5);
+}
+
+TEST(Shutdown, CountsLaterSpansAsDropped) {
+  OtlpReceiver receiver;
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  ASSERT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  telemetry.Record(3);
+  EXPECT_EQ(telemetry.Dropped(), 3);
+  EXPECT_EQ(telemetry.Waiting(), 0);
+}
+
+TEST(Shutdown, IsQuickWithoutACollector) {
+  const Stderr silent;
+  const support::ReservedPort absent;
+  Telemetry telemetry(ExportingTo(absent.url()));
+  telemetry.Record(16);
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Failed() + telemetry.Dropped(), 16);
+}
+
+TEST(Shutdown, GivesUpAtItsDeadlineWhenTheCollectorNeverAnswers) {
+  const Stderr silent;
+  auto receiver = std::make_unique<OtlpReceiver>(OtlpReceiver::Mode::kHanging);
+  Config config = ExportingTo(receiver->url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  telemetry.Record(4);
+  ASSERT_TRUE(Eventually([&] { return receiver->exports() == 1; }));
+  telemetry.Record(16);
+  const Stopwatch stopwatch;
+  EXPECT_FALSE(telemetry.provider().Shutdown(200ms));
+  EXPECT_GE(stopwatch.elapsed(), 200ms);
+  EXPECT_LT(stopwatch.elapsed(), 5s);
+  EXPECT_FALSE(telemetry.provider().Shutdown(1ms)) << "a second call waits no longer";
+  receiver.reset();
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Failed(), 4 + 16) << "what was queued when it gave up";
+}
+
+TEST(Shutdown, LetsTheDestructorReturnWhileTheCollectorHangs) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kHanging);
+  Config config = ExportingTo(receiver.url());
+  config.export_timeout = 300ms;
+  Telemetry telemetry(config);
+  telemetry.Record(16);
+  ASSERT_TRUE(Eventually([&] { return receiver.exports() >= 1; }));
+  EXPECT_FALSE(telemetry.provider().Shutdown(1ms));
+  const Stopwatch stopwatch;
+  telemetry.DestroyProvider();
+  EXPECT_LT(stopwatch.elapsed(), 5s);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() + telemetry.Dropped() == 16; }))
+      << "the thread left behind ends by itself";
+}
+
+}  // namespace
+}  // namespace obs::trace
