@@ -41,6 +41,9 @@ Response Relay(Client& client, const Request& request, const Exchange& exchange)
   response.status = answer.status;
   response.body = std::move(answer.body);
   response.content_type = std::move(answer.content_type);
+  if (answer.retry_after.count() > 0) {
+    response.headers.emplace_back("Retry-After", std::to_string(answer.retry_after.count()));
+  }
   return response;
 }
 

@@ -225,8 +225,10 @@ ClientResponse Client::Get(std::string_view target, const trace::Context& parent
   const char* content_type = nullptr;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &content_type);
+  curl_off_t retry_after = 0;
+  curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after);
   ClientResponse response{static_cast<int>(status), content_type != nullptr ? content_type : "",
-                          std::move(transfer->body)};
+                          std::move(transfer->body), std::chrono::seconds(retry_after)};
   impl_->GiveBack(std::move(transfer));
 
   span.Set({"http.response.status_code", response.status});

@@ -49,6 +49,7 @@ struct ClientResponse {
   int status = 0;
   std::string content_type;
   std::string body;
+  std::chrono::seconds retry_after{0};  ///< of `Retry-After`; 0 without one
 };
 
 /// A blocking HTTP/1.1 client for one base URL, over libcurl: kept-alive connections, one per concurrent

@@ -17,6 +17,8 @@ namespace {
 constexpr std::chrono::milliseconds kLinger{1000};
 /// How late a timeout may be noticed.
 constexpr std::chrono::milliseconds kTick{100};
+/// How often a stopping server looks whether slow readers have taken their replies.
+constexpr std::chrono::milliseconds kDeliveryCheck{10};
 
 constexpr std::string_view kRequestTimeout =
     "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -142,6 +144,11 @@ bool Connection::CloseIfIdle() {
   return true;
 }
 
+bool Connection::OwesReply() const {
+  const std::lock_guard lock(mutex_);
+  return !gone_ && (phase_ == Phase::kHandling || !output_.empty());
+}
+
 ConnectionTable::ConnectionTable(std::size_t limit)
     : limit_(limit), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_fd_ < 0) throw std::runtime_error("eventfd failed");
@@ -192,9 +199,21 @@ void ConnectionTable::CloseIdle() {
   for (const auto& connection : Snapshot()) connection->CloseIfIdle();
 }
 
-bool ConnectionTable::WaitUntilEmpty(std::chrono::milliseconds deadline) {
+void ConnectionTable::WaitUntilEmpty(std::chrono::milliseconds deadline) {
   std::unique_lock lock(mutex_);
-  return emptied_.wait_for(lock, deadline, [this] { return connections_.empty(); });
+  emptied_.wait_for(lock, deadline, [this] { return connections_.empty(); });
+}
+
+bool ConnectionTable::WaitUntilDelivered(SteadyTime end) {
+  const auto owing = [this] {
+    const auto connections = Snapshot();
+    return std::any_of(connections.begin(), connections.end(), [](const auto& c) { return c->OwesReply(); });
+  };
+  while (owing()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    WaitUntilEmpty(kDeliveryCheck);
+  }
+  return true;
 }
 
 void ConnectionTable::Abandon() {

@@ -61,6 +61,8 @@ class Connection {
   void WriteMore();
   void CheckDeadline(SteadyTime now);
   bool CloseIfIdle();
+  /// Whether a reply is still to come, or not yet taken by the kernel.
+  bool OwesReply() const;
   /// The descriptor while output waits for the client to read, else -1.
   int WaitsToWrite() const;
 
@@ -100,8 +102,10 @@ class ConnectionTable {
   void Wake();
   std::size_t size() const;
   void CloseIdle();
-  /// Waits until no connection is open; false when `deadline` passed first.
-  bool WaitUntilEmpty(std::chrono::milliseconds deadline);
+  /// Waits at most `deadline` until no connection is open.
+  void WaitUntilEmpty(std::chrono::milliseconds deadline);
+  /// Waits until every reply is with the kernel; false when `end` came first.
+  bool WaitUntilDelivered(SteadyTime end);
   /// From now on nothing is written to any connection.
   void Abandon();
 

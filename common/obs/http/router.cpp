@@ -37,79 +37,29 @@ bool Accepts(const Route& route, Method method) {
   return route.method == method || (method == Method::kHead && route.method == Method::kGet);
 }
 
-}  // namespace
-
-Route& Router::Add(Route route) {
-  if (!route.route.starts_with('/')) throw std::invalid_argument("a route begins with '/': " + route.route);
-  const bool known = std::any_of(entries_.begin(), entries_.end(), [&route](const auto& entry) {
-    return entry->route.method == route.method && entry->route.route == route.route;
-  });
-  if (known) throw std::invalid_argument("the route is registered already: " + route.name);
-  auto entry = std::make_unique<Entry>();
-  for (const std::string_view segment : Split(route.route)) entry->segments.emplace_back(segment);
-  entry->route = std::move(route);
-  entries_.push_back(std::move(entry));
-  return entries_.back()->route;
-}
-
-bool Router::MatchPath(const Entry& entry, const std::vector<std::string_view>& segments,
-                       Parameters* parameters) {
-  if (entry.segments.size() != segments.size()) return false;
+bool Matches(const Route& route, const std::vector<std::string_view>& segments) {
+  if (route.segments.size() != segments.size()) return false;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     // An empty segment is no value: "/dice/" is not "/dice/{die}".
     const bool same =
-        IsParameter(entry.segments[i]) ? !segments[i].empty() : SameSegment(entry.segments[i], segments[i]);
+        IsParameter(route.segments[i]) ? !segments[i].empty() : SameSegment(route.segments[i], segments[i]);
     if (!same) return false;
-  }
-  if (parameters == nullptr) return true;
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    if (!IsParameter(entry.segments[i])) continue;
-    const auto name = std::string_view(entry.segments[i]).substr(1, entry.segments[i].size() - 2);
-    auto value = PercentDecode(segments[i], false);
-    if (!value) throw InvalidEncoding("path", name);
-    parameters->emplace_back(name, std::move(*value));
   }
   return true;
 }
 
-const Route& Router::Match(Request& request) const {
+void ReadPath(const Route& route, Request& request) {
   const auto segments = Split(request.path);
-  bool path_known = false;
-  for (const auto& entry : entries_) {
-    if (!Accepts(entry->route, request.method)) {
-      path_known = path_known || MatchPath(*entry, segments, nullptr);
-      continue;
-    }
-    if (!MatchPath(*entry, segments, &request.path_parameters)) continue;
-    ParseQuery(request);
-    return entry->route;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    if (!IsParameter(route.segments[i])) continue;
+    const auto name = std::string_view(route.segments[i]).substr(1, route.segments[i].size() - 2);
+    auto value = PercentDecode(segments[i], false);
+    if (!value) throw InvalidEncoding("path", name);
+    request.path_parameters.emplace_back(name, std::move(*value));
   }
-  if (path_known) {
-    throw Error(ErrorCode::kMethodNotAllowed, "method-not-allowed",
-                fmt::format("{} is not allowed here; Allow says what is.", Name(request.method)));
-  }
-  if (!PercentDecode(request.path, false)) {
-    throw Error(ErrorCode::kInvalidArgument, "malformed-request", "The path is not valid percent-encoding.");
-  }
-  throw Error(ErrorCode::kNotFound, "not-found", "There is nothing at this path.");
 }
 
-std::string Router::Allow(std::string_view path) const {
-  const auto segments = Split(path);
-  std::string allow;
-  const auto append = [&allow](std::string_view method) {
-    if (!allow.empty()) allow += ", ";
-    allow += method;
-  };
-  for (const auto& entry : entries_) {
-    if (!MatchPath(*entry, segments, nullptr)) continue;
-    append(Name(entry->route.method));
-    if (entry->route.method == Method::kGet) append(Name(Method::kHead));
-  }
-  return allow;
-}
-
-void ParseQuery(Request& request) {
+void ReadQuery(Request& request) {
   std::string_view rest = request.query;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('&'), rest.size());
@@ -130,6 +80,57 @@ void ParseQuery(Request& request) {
     if (!value) throw InvalidEncoding("query", *name);
     request.query_parameters.emplace_back(std::move(*name), std::move(*value));
   }
+}
+
+}  // namespace
+
+Route& Router::Add(Route route) {
+  if (!route.route.starts_with('/')) throw std::invalid_argument("a route begins with '/': " + route.route);
+  const bool known = std::any_of(routes_.begin(), routes_.end(), [&route](const auto& other) {
+    return other->method == route.method && other->route == route.route;
+  });
+  if (known) throw std::invalid_argument("the route is registered already: " + route.name);
+  for (const std::string_view segment : Split(route.route)) route.segments.emplace_back(segment);
+  routes_.push_back(std::make_unique<Route>(std::move(route)));
+  return *routes_.back();
+}
+
+const Route& Router::Match(const Request& request) const {
+  const auto segments = Split(request.path);
+  bool path_known = false;
+  for (const auto& route : routes_) {
+    if (!Matches(*route, segments)) continue;
+    if (Accepts(*route, request.method)) return *route;
+    path_known = true;
+  }
+  if (path_known) {
+    throw Error(ErrorCode::kMethodNotAllowed, "method-not-allowed",
+                fmt::format("{} is not allowed here; Allow says what is.", Name(request.method)));
+  }
+  if (!PercentDecode(request.path, false)) {
+    throw Error(ErrorCode::kInvalidArgument, "malformed-request", "The path is not valid percent-encoding.");
+  }
+  throw Error(ErrorCode::kNotFound, "not-found", "There is nothing at this path.");
+}
+
+std::string Router::Allow(std::string_view path) const {
+  const auto segments = Split(path);
+  std::string allow;
+  const auto append = [&allow](std::string_view method) {
+    if (!allow.empty()) allow += ", ";
+    allow += method;
+  };
+  for (const auto& route : routes_) {
+    if (!Matches(*route, segments)) continue;
+    append(Name(route->method));
+    if (route->method == Method::kGet) append(Name(Method::kHead));
+  }
+  return allow;
+}
+
+void ReadParameters(const Route& route, Request& request) {
+  ReadPath(route, request);
+  ReadQuery(request);
 }
 
 }  // namespace obs::http

@@ -19,36 +19,30 @@ struct Route {
   Execution execution;
   Visibility visibility;
   Handler handler;
+  std::vector<std::string> segments;  ///< of the template; a parameter as "{die}". Set by Router::Add().
   /// References kept because a look-up by labels costs more than all the counting.
   metrics::Counter* ok_requests = nullptr;
   metrics::Histogram* duration = nullptr;
 };
 
-/// Finds the route of a request and fills in its decoded parameters. Not changed after the server has
+/// Finds the route of a request. Not changed after the server has
 /// started, so look-ups need no lock.
 class Router {
  public:
   /// Throws std::invalid_argument for a template that is malformed or registered already.
   Route& Add(Route route);
 
-  /// Throws Error: kNotFound, kMethodNotAllowed, or kInvalidArgument naming the parameter that is malformed.
-  const Route& Match(Request& request) const;
+  /// Throws Error: kNotFound, kMethodNotAllowed, or kInvalidArgument when the path is malformed.
+  const Route& Match(const Request& request) const;
   /// The value of the Allow header for a path, "" when no route has it.
   std::string Allow(std::string_view path) const;
 
  private:
-  struct Entry {
-    Route route;
-    std::vector<std::string> segments;  ///< of the template; a parameter as "{die}"
-  };
-  using Parameters = std::vector<std::pair<std::string_view, std::string>>;
-  static bool MatchPath(const Entry& entry, const std::vector<std::string_view>& segments,
-                        Parameters* parameters);
-
-  std::vector<std::unique_ptr<Entry>> entries_;
+  std::vector<std::unique_ptr<Route>> routes_;
 };
 
-/// Decodes `request.query` into `query_parameters`. Throws Error kInvalidArgument naming the parameter.
-void ParseQuery(Request& request);
+/// Fills in the decoded parameters of a request that `route` matches. Throws Error kInvalidArgument naming
+/// the parameter that is malformed.
+void ReadParameters(const Route& route, Request& request);
 
 }  // namespace obs::http

@@ -36,6 +36,8 @@ constexpr std::size_t kShownPath = 256;
 constexpr std::chrono::milliseconds kAcceptRest{200};
 /// How long a connection that was accepted last may take to send its request at Stop().
 constexpr std::chrono::milliseconds kLastRequests{200};
+/// How long clients may take to notice that their connection ends, at Stop().
+constexpr std::chrono::milliseconds kGoodbye{200};
 constexpr std::string_view kUnmatched = "unmatched";
 
 /// One request on its way to its reply.
@@ -126,6 +128,7 @@ struct Server::Impl {
   ConnectionTable connections;
   std::unique_ptr<WorkerPool> workers;
   std::atomic<bool> draining = false;
+  bool stopped = false;
   std::unique_ptr<Pistache::Http::Endpoint> endpoint;
   std::uint16_t port = 0;
 
@@ -204,6 +207,10 @@ Server::Impl::Impl(const ServerConfig& config_, const log::Logger& logger_, metr
 }
 
 std::shared_ptr<Connection> Server::Impl::Accept(int fd, std::string client_address) {
+  // What the socket for both families calls an IPv4 client.
+  if (constexpr std::string_view kMapped = "::ffff:"; client_address.starts_with(kMapped)) {
+    client_address.erase(0, kMapped.size());
+  }
   auto connection = std::make_shared<Connection>(fd, std::move(client_address), timeouts);
   if (!connections.Add(connection)) {
     rejected.With({"connections"}).Increment();
@@ -311,6 +318,7 @@ void Server::Impl::StartSpan(Pending& pending, std::string_view name, std::strin
 void Server::Impl::Handle(Pending& pending) {
   const log::Logger speaking = logger.With(pending.span.correlation());
   try {
+    ReadParameters(*pending.route, *pending.request);
     Exchange exchange{pending.span, speaking};
     Finish(pending, speaking, pending.route->handler(*pending.request, exchange), nullptr);
   } catch (const Error& error) {
@@ -443,7 +451,10 @@ Server::Server(const ServerConfig& config, const log::Logger& logger, metrics::R
     : impl_(std::make_unique<Impl>(config, logger, registry, tracer, propagator)) {}
 
 Server::~Server() {
-  if (impl_->endpoint) Stop(std::chrono::milliseconds(0));
+  if (!impl_->endpoint) return;
+  if (!impl_->stopped) Stop(std::chrono::milliseconds(0));
+  impl_->workers->Stop();
+  impl_->endpoint->shutdown();
 }
 
 void Server::Handle(Method method, std::string_view route, Execution execution, Handler handler,
@@ -500,6 +511,7 @@ void Server::Drain() { impl_->draining = true; }
 bool Server::Stop(std::chrono::milliseconds deadline) {
   Impl& impl = *impl_;
   if (!impl.endpoint) return true;
+  impl.stopped = true;
   const auto end = Clock::now() + deadline;
   Drain();
   CloseListeningSocket(impl.port, std::min(kAcceptRest, deadline));
@@ -510,16 +522,10 @@ bool Server::Stop(std::chrono::milliseconds deadline) {
     std::unique_lock lock(impl.idle_mutex);
     finished = impl.idle.wait_until(lock, end, [&impl] { return impl.in_progress == 0; });
   }
+  finished = impl.connections.WaitUntilDelivered(end) && finished;
   impl.connections.CloseIdle();
-  finished =
-      impl.connections.WaitUntilEmpty(std::max(
-          std::chrono::milliseconds(0), std::chrono::duration_cast<std::chrono::milliseconds>(
-                                            std::min(end, Clock::now() + kLastRequests) - Clock::now()))) &&
-      finished;
-  impl.workers->Stop();
+  impl.connections.WaitUntilEmpty(kGoodbye);
   impl.connections.Abandon();
-  impl.endpoint->shutdown();
-  impl.endpoint.reset();
   return finished;
 }
 

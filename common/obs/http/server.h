@@ -87,8 +87,8 @@ class Server {
   /// From now on every reply carries `Connection: close` and idle connections are closed; requests are still
   /// answered. Safe from any thread.
   void Drain();
-  /// Stops accepting, waits for requests under way at most `deadline`, then stops the threads. False when
-  /// some were cut off.
+  /// Stops accepting and waits until requests under way are answered, at most for `deadline`. False when
+  /// some were cut off: their handlers may still run, and the destructor waits for them.
   bool Stop(std::chrono::milliseconds deadline);
 
  private:

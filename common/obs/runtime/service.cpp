@@ -143,14 +143,16 @@ int Service::Impl::Stop() {
   std::this_thread::sleep_for(config.drain_delay);
   const bool finished = server.Stop(config.drain_timeout);
   if (!finished) logger.Error("Requests were cut off at the drain timeout");
-  for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
+  if (finished) {
+    for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
+  }
   const bool exported = provider.Shutdown(config.flush_timeout);
   if (!exported) logger.Warn("Spans were lost: the collector did not take them in time");
   logger.Info("Stopped");
   writer.Flush(config.flush_timeout);
   const int status = finished ? 0 : 1;
-  // The exporter's thread may still wait for the collector, and static destructors would wait for it.
-  if (!exported) std::_Exit(status);
+  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with it.
+  if (!finished || !exported) std::_Exit(status);
   return status;
 }
 

@@ -62,7 +62,7 @@ class Service {
   /// gets this service's own 503 with the reason instead of a Service without endpoints.
   void AddDependency(std::string part, std::string base_url);
   /// Runs after the last request is finished and before telemetry is flushed, in reverse order of
-  /// registration.
+  /// registration. Not when requests were cut off: what they use is then left to the end of the process.
   void OnStop(std::function<void()> close);
 
   /// Serves until SIGTERM or SIGINT, then: unready, serve on for drain_delay, stop accepting, finish what is

@@ -1,0 +1,78 @@
+// No reply may reach a client that did not ask for it, whatever other clients do to their connections.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "server_fixture.h"
+#include "support/http_client.h"
+
+namespace obs::http {
+namespace {
+
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""us;
+using support::HttpConnection;
+
+/// Answers with what it was asked, after a moment on a worker thread.
+void HandleEcho(Server& server) {
+  server.Handle(Method::kGet, "/echo/{text}", Execution::kMayBlock, [](const Request& request, Exchange&) {
+    thread_local std::minstd_rand random{std::random_device{}()};
+    std::this_thread::sleep_for((random() % 400) * 1us);  // while the client may leave
+    Response response;
+    response.body = request.PathParameter("text");
+    return response;
+  });
+}
+
+TEST(ServerReplies, NeverReachAnotherClient) {
+  constexpr int kClients = 16;
+  constexpr int kReplies = 20000;
+  ServerConfig config;
+  config.worker_threads = 16;
+  ServerFixture fixture(config);
+  HandleEcho(fixture.server());
+  fixture.server().Start();
+
+  std::atomic<int> replies = 0;
+  std::atomic<int> mismatches = 0;
+  std::atomic<int> aborted = 0;
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  const auto running = [&] { return replies < kReplies && std::chrono::steady_clock::now() < deadline; };
+  std::vector<std::thread> clients;
+  for (int client = 0; client < kClients; ++client) {
+    clients.emplace_back([&, client] {
+      for (int i = 0; running(); ++i) {
+        HttpConnection connection(fixture.port());
+        connection.Request("GET", "/echo/abort-" + std::to_string(client));
+        ++aborted;  // gone before the reply
+      }
+    });
+    clients.emplace_back([&, client] {
+      for (int connections = 0; running(); ++connections) {
+        // Connections that live for a few requests, so that descriptors are given out again all the time.
+        HttpConnection connection(fixture.port());
+        for (int i = 0; i < 5 && running(); ++i) {
+          const std::string text =
+              std::to_string(client) + "-" + std::to_string(connections) + "-" + std::to_string(i);
+          connection.Request("GET", "/echo/" + text);
+          const auto reply = connection.Read(5s);
+          if (!reply || reply->status == 503) continue;
+          ++replies;
+          if (reply->body != text) ++mismatches;
+        }
+      }
+    });
+  }
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(mismatches, 0) << "of " << replies << " replies";
+  EXPECT_GE(replies, kReplies);
+  EXPECT_GT(aborted, kReplies / 100);
+}
+
+}  // namespace
+}  // namespace obs::http

@@ -1,0 +1,299 @@
+// What the server does with exact bytes: each row of this table is something that stock Pistache gets wrong.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "server_fixture.h"
+#include "support/http_client.h"
+
+namespace obs::http {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using support::HttpConnection;
+using testing::HasSubstr;
+using testing::Not;
+
+class ServerOnTheWire : public testing::Test {
+ protected:
+  ServerOnTheWire() : fixture_(Config()) {
+    fixture_.HandleInline("/roll", "rolled");
+    fixture_.server().Handle(Method::kGet, "/echo/{text}", Execution::kInline,
+                             [](const Request& request, Exchange&) {
+                               Response response;
+                               response.body = std::string(request.PathParameter("text")) + '|' +
+                                               std::string(request.QueryParameter("q").value_or(""));
+                               return response;
+                             });
+    fixture_.server().Handle(
+        Method::kGet, "/throw", Execution::kInline,
+        [](const Request&, Exchange&) -> Response { throw std::runtime_error("secret internals"); });
+    fixture_.server().Handle(Method::kGet, "/large", Execution::kInline, [](const Request&, Exchange&) {
+      Response response;
+      response.body = std::string(8 << 20, 'x');
+      return response;
+    });
+    fixture_.server().Handle(Method::kGet, "/slow", Execution::kMayBlock,
+                             [](const Request& request, Exchange&) {
+                               std::this_thread::sleep_for(200ms);  // a dependency that takes its time
+                               Response response;
+                               response.body = request.target;
+                               return response;
+                             });
+    fixture_.server().Start();
+  }
+
+  static ServerConfig Config() {
+    ServerConfig config;
+    config.header_timeout = 300ms;
+    config.body_timeout = 300ms;
+    config.idle_timeout = 300ms;
+    config.max_connections = 20;
+    return config;
+  }
+
+  struct Exchanged {
+    support::HttpReply reply;
+    bool closed;
+  };
+
+  /// Sends the bytes, reads one reply, and tells whether the server then closes.
+  Exchanged Send(std::string_view bytes, bool head = false) {
+    HttpConnection connection(fixture_.port());
+    connection.Send(bytes);
+    auto reply = connection.Read(5s, head);
+    const bool closed = connection.ClosedByPeer(100ms);
+    return {reply.value_or(support::HttpReply{}), closed};
+  }
+
+  ServerFixture fixture_;
+};
+
+TEST_F(ServerOnTheWire, KeepsAConnectionAliveWithoutAConnectionHeader) {
+  HttpConnection connection(fixture_.port());
+  for (int i = 0; i < 3; ++i) {
+    connection.Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+    const auto reply = connection.Read();
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->Header("Connection"), "keep-alive");
+    EXPECT_EQ(reply->body, "rolled");
+  }
+}
+
+TEST_F(ServerOnTheWire, ClosesAfterConnectionCloseAndAfterHttp10) {
+  for (const auto* bytes :
+       {"GET /roll HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /roll HTTP/1.0\r\n\r\n"}) {
+    const auto [reply, closed] = Send(bytes);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.Header("Connection"), "close");
+    EXPECT_TRUE(closed) << bytes;
+  }
+}
+
+TEST_F(ServerOnTheWire, IgnoresAnOfferToUpgrade) {
+  const auto [reply, closed] =
+      Send("GET /roll HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.Header("Connection"), "keep-alive");
+  EXPECT_FALSE(closed);
+}
+
+TEST_F(ServerOnTheWire, AnswersTheFirstOfTwoRequestsInOneSegmentAndCloses) {
+  for (const auto* path : {"/roll", "/slow"}) {
+    const std::string request = std::string("GET ") + path + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    const auto [reply, closed] = Send(request + request);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.Header("Connection"), "close");
+    EXPECT_TRUE(closed);
+  }
+}
+
+TEST_F(ServerOnTheWire, ClosesAfterTheReplyWhenAnotherRequestCameMeanwhile) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  connection.Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto reply = connection.Read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->body, "/slow");
+  EXPECT_TRUE(connection.ClosedByPeer(1s));
+}
+
+TEST_F(ServerOnTheWire, AnswersHeadWithTheHeadersAlone) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("HEAD /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto head = connection.Read(5s, true);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->Header("Content-Length"), "6");
+  connection.Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto reply = connection.Read();  // a body sent for HEAD would be read as this reply
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 200);
+  EXPECT_EQ(reply->body, "rolled");
+}
+
+TEST_F(ServerOnTheWire, DecodesPercentEncoding) {
+  EXPECT_EQ(Send("GET /echo/a%20b%2Fc?q=d+e%26 HTTP/1.1\r\nHost: a\r\n\r\n").reply.body, "a b/c|d e&");
+}
+
+TEST_F(ServerOnTheWire, RefusesMalformedPercentEncodingWithTheNameOfTheParameter) {
+  for (const auto* target : {"/echo/%ZZ", "/echo/%", "/echo/a?text=%4"}) {
+    const auto [reply, closed] = Send(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr("'text'"));
+    EXPECT_FALSE(closed) << "the request was well framed";
+  }
+}
+
+TEST_F(ServerOnTheWire, FindsNothingAtPathsWithExtraSlashes) {
+  for (const auto* target : {"//roll", "/roll/", "/roll//"}) {
+    EXPECT_EQ(Send(std::string("GET ") + target + " HTTP/1.1\r\nHost: a\r\n\r\n").reply.status, 404)
+        << target;
+  }
+}
+
+TEST_F(ServerOnTheWire, IgnoresWhatItDoesNotUse) {
+  for (const auto* header : {"Host: a:abc\r\n", "Host: a\r\nCookie: garbage\r\n", "Host: a\r\nDate: x\r\n",
+                             "Host: a\r\nCache-Control: max-age=zz\r\n", "Host: a\r\nAccept: garbage\r\n",
+                             "Host: a\r\nAccept: text/html;q=2\r\n", "Host: a\r\nAccept:\r\n",
+                             "Host: a\r\nAuthorization: x\r\n", "Host: a\r\nContent-Type: \x7e\r\n"}) {
+    const auto [reply, closed] = Send(std::string("GET /roll HTTP/1.1\r\n") + header + "\r\n");
+    EXPECT_EQ(reply.status, 200) << header;
+    EXPECT_FALSE(closed) << header;
+  }
+}
+
+TEST_F(ServerOnTheWire, KeepsTheTextOfAnExceptionToItself) {
+  const auto [reply, closed] = Send("GET /throw HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_EQ(reply.Header("Content-Type"), "application/problem+json");
+  EXPECT_THAT(reply.body, Not(HasSubstr("secret")));
+}
+
+TEST_F(ServerOnTheWire, TellsTheAllowedMethods) {
+  const auto [reply, closed] = Send("DELETE /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(reply.Header("Allow"), "GET, HEAD");
+  EXPECT_FALSE(closed);
+}
+
+struct Row {
+  std::string name;
+  std::string bytes;
+  int status;
+};
+
+class RefusesOnTheWire : public ServerOnTheWire, public testing::WithParamInterface<Row> {};
+
+TEST_P(RefusesOnTheWire, AndClosesSoThatNothingIsTakenForANewRequest) {
+  const auto [reply, closed] = Send(GetParam().bytes);
+  EXPECT_EQ(reply.status, GetParam().status);
+  EXPECT_EQ(reply.Header("Content-Type"), "application/problem+json");
+  EXPECT_EQ(reply.Header("Connection"), "close");
+  EXPECT_TRUE(closed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, RefusesOnTheWire,
+    testing::Values(
+        Row{"EmptyVersion", "GET /roll \r\nHost: a\r\n\r\n", 505},
+        Row{"NoVersion", "GET /roll\r\nHost: a\r\n\r\n", 505},
+        Row{"TruncatedVersion", "GET /roll HTTP/\r\nHost: a\r\n\r\n", 505},
+        Row{"Oversize",
+            "POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\nGET /roll HTTP/1.1\r\n", 413},
+        Row{"LengthTenGigabytes", "POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000000\r\n\r\n",
+            413},
+        Row{"LengthNoNumber", "POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n", 400},
+        Row{"LengthTwice", "POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            400},
+        Row{"LengthNegative", "POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400},
+        Row{"NoHost", "GET /roll HTTP/1.1\r\n\r\n", 400},
+        Row{"TwoHosts", "GET /roll HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+        Row{"SpaceBeforeColon", "GET /roll HTTP/1.1\r\nHost : a\r\n\r\n", 400},
+        Row{"NoColon", "GET /roll HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n", 400},
+        Row{"Folded", "GET /roll HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400},
+        Row{"BareLineFeed", "GET /roll HTTP/1.1\nHost: a\n\n", 400},
+        Row{"Chunked", "POST /roll HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501},
+        Row{"UnknownMethod", "BREW /roll HTTP/1.1\r\nHost: a\r\n\r\n", 501},
+        Row{"TargetTooLong", "GET /" + std::string(5000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
+        Row{"HeadersTooLarge", "GET /roll HTTP/1.1\r\nHost: a\r\nX: " + std::string(20000, 'a') + "\r\n\r\n",
+            431}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_F(ServerOnTheWire, PutsARequestTogetherFromSingleBytes) {
+  HttpConnection connection(fixture_.port());
+  for (const char c : std::string_view("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n")) connection.Send({&c, 1});
+  const auto reply = connection.Read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->body, "rolled");
+}
+
+TEST_F(ServerOnTheWire, SendsALargeReplyToAClientThatReadsLate) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto reply = connection.Read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->body.size(), std::size_t{8} << 20);
+  connection.Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(connection.Read().value().body, "rolled");
+}
+
+TEST_F(ServerOnTheWire, EndsARequestWhoseHeadersDoNotComeInTime) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("GET /roll HTTP/1.1\r\nHos");
+  const auto reply = connection.Read(5s);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 408);
+  EXPECT_TRUE(connection.ClosedByPeer(2s));
+}
+
+TEST_F(ServerOnTheWire, DoesNotGiveMoreTimeForEachByte) {
+  HttpConnection connection(fixture_.port());
+  const auto start = std::chrono::steady_clock::now();
+  connection.Send("GET /roll HTTP/1.1\r\nX: ");
+  while (!connection.ClosedByPeer(20ms) && connection.unread().empty()) {
+    if (!connection.Send("a")) break;
+    ASSERT_LT(std::chrono::steady_clock::now() - start, 5s);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
+}
+
+TEST_F(ServerOnTheWire, EndsARequestWhoseBodyDoesNotComeInTime) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  const auto reply = connection.Read(5s);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 408);
+}
+
+TEST_F(ServerOnTheWire, ClosesAnIdleConnectionWithoutAWord) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(connection.Read());
+  EXPECT_TRUE(connection.ClosedByPeer(3s));
+}
+
+TEST_F(ServerOnTheWire, TellsOneConnectionTooManyAndServesAgainWhenOneCloses) {
+  std::vector<std::unique_ptr<HttpConnection>> open;
+  for (std::size_t i = 0; i < Config().max_connections; ++i) {
+    open.push_back(std::make_unique<HttpConnection>(fixture_.port()));
+    open.back()->Send("GET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(open.back()->Read());
+  }
+  HttpConnection one_more(fixture_.port());
+  const auto refused = one_more.Read(5s);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 503);
+  EXPECT_EQ(refused->Header("Retry-After"), "1");
+  open.clear();
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (support::Get(fixture_.port(), "/roll").status != 200) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+  }
+}
+
+}  // namespace
+}  // namespace obs::http
