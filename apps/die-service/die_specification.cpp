@@ -26,7 +26,7 @@ void ValidateProbabilities(const DieSpecification& specification) {
   for (const auto& [face, probability] : specification.probabilities) {
     if (distinct.count(face) == 0) throw std::invalid_argument("probabilities must name only its faces");
     if (!(probability >= 0 && probability <= 1)) {
-      throw std::invalid_argument("each probability must be a number from 0 to 1");
+      throw std::invalid_argument("probabilities must be numbers from 0 to 1");
     }
     sum += probability;
   }

@@ -55,7 +55,7 @@ std::map<int, double> ParseProbabilities(const rapidjson::Value& probabilities) 
   std::map<int, double> parsed;
   for (const auto& member : probabilities.GetObject()) {
     if (!member.value.IsNumber())
-      throw std::invalid_argument("each probability must be a number from 0 to 1");
+      throw std::invalid_argument("probabilities must be numbers from 0 to 1");
     parsed[ParseFace(member.name.GetString())] = member.value.GetDouble();
   }
   return parsed;

@@ -26,7 +26,7 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.store = parser.Choice("DIE_STORE", "file", {"file", "postgres"}, "where the dice are");
   config.file =
       parser.String("DIE_SPECIFICATIONS_FILE", "die_specifications.json", "the dice, for DIE_STORE=file");
-  config.postgres = obs::postgres::ReadConfig(parser);
+  config.postgres = obs::postgres::ReadConfig(parser, config.store == "postgres");
   config.postgres.check_sql = die_service::PostgresStore::kCheck;
   return config;
 }

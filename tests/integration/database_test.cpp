@@ -66,8 +66,8 @@ TEST_F(Database, ServesTheDice) {
 
 TEST_F(Database, AnswersTheSameAsTheFile) {
   postgres.Psql(
-      "INSERT INTO die_specifications VALUES ('broken', '{1,2}', 1), ('weighted', '{1,6}', 0, "
-      "'{\"1\": 0, \"6\": 1}')");
+      "INSERT INTO die_specifications VALUES ('broken', '{1,2}', 1, NULL), "
+      "('weighted', '{1,6}', 0, '{\"1\": 0, \"6\": 1}')");
   DiceSystem on_file;
   on_file.die_service.StartReady();
   die_service().StartReady();
@@ -133,7 +133,7 @@ TEST_F(Database, MayCrash) {
 TEST_F(Database, MayKillEveryConnectionUnnoticedByCallers) {
   die_service().StartReady();
   for (int round = 0; round < 5; ++round) {
-    EXPECT_GT(postgres.TerminateSessions("diceuser"), 0);
+    ASSERT_TRUE(Eventually([&] { return postgres.TerminateSessions("diceuser") > 0; }));
     EXPECT_EQ(die_service().Get("/dice/fair").status, 200);
     die_service().AwaitReady();
   }
@@ -157,7 +157,10 @@ TEST_F(Database, PoolMayBeExhausted) {
   die_service().Set("DATABASE_POOL_SIZE", "2");
   die_service().Set("DATABASE_POOL_TIMEOUT", "200ms");
   die_service().Set("DATABASE_STATEMENT_TIMEOUT", "10s");
+  // The check needs a connection too.
+  die_service().Set("DATABASE_CHECK_INTERVAL", "10m");
   die_service().StartReady();
+  ASSERT_TRUE(Eventually([&] { return die_service().Metric("database_connection_pool_available") == 2; }));
   EXPECT_EQ(die_service().Metric("database_connection_pool_size"), 2);
   std::vector<HttpConnection> holders;
   {

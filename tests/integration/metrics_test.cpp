@@ -5,6 +5,7 @@
 #include <string>
 
 #include "support/dice_system.h"
+#include "support/paths.h"
 
 namespace {
 
@@ -18,8 +19,7 @@ std::string Reject(const std::string& page, const std::string& parser) {
   const char* python = getenv("DICEBOX_PYTHON");
   TemporaryFile file(page);
   Process process(
-      {python ? python : "python3", std::string(DICEBOX_SOURCE_DIR) + "/tests/integration/parse_metrics.py",
-       parser, file.path()},
+      {python ? python : "python3", SourcePath("tests/integration/parse_metrics.py"), parser, file.path()},
       {});
   const int status = process.Wait().value_or(-1);
   return status == 0 ? "" : "status " + std::to_string(status) + ": " + process.Errors();

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "support/paths.h"
 #include "support/postgres_server.h"
 #include "support/temporary_file.h"
 
@@ -20,7 +21,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kMigrations = DICEBOX_SOURCE_DIR "/migrations";
+const std::string kMigrations = support::SourcePath("migrations");
 constexpr const char* kThreeLines =
     "migrations: up 000001_create_dice\n"
     "migrations: up 000002_seed_dice\n"
@@ -49,7 +50,7 @@ class Folder {
 class Migrations : public testing::Test {
  protected:
   Finished Apply(const std::vector<std::string>& arguments = {}) const {
-    return Run(std::string(kMigrations) + "/apply", arguments);
+    return Run(kMigrations + "/apply", arguments);
   }
   Finished Run(const std::string& apply, const std::vector<std::string>& arguments = {}) const {
     std::vector<std::string> command = {apply};
@@ -77,7 +78,7 @@ TEST_F(Migrations, CanBeAppliedAgain) {
 }
 
 TEST_F(Migrations, TakeTurnsWhenTwoRunAtOnce) {
-  const std::string apply = std::string(kMigrations) + "/apply";
+  const std::string apply = kMigrations + "/apply";
   Process one({apply}, server_.Owner());
   Process two({apply}, server_.Owner());
   EXPECT_EQ(one.Wait(), 0) << one.Errors();
@@ -177,7 +178,7 @@ TEST_F(Migrations, WaitForTheServer) {
   server_.Stop();
   Environment environment = server_.Owner();
   environment["MIGRATE_WAIT"] = "60s";
-  Process apply({std::string(kMigrations) + "/apply"}, environment);
+  Process apply({kMigrations + "/apply"}, environment);
   EXPECT_FALSE(apply.Wait(std::chrono::milliseconds(500))) << apply.Errors();
   server_.Start();
   EXPECT_EQ(apply.Wait(), 0) << apply.Errors();
@@ -273,7 +274,7 @@ class Roles : public testing::Test {
  protected:
   Finished MakeRoles(Environment passwords) const {
     passwords.merge(server_.Superuser());
-    return support::RunToEnd({std::string(kMigrations) + "/roles"}, passwords);
+    return support::RunToEnd({kMigrations + "/roles"}, passwords);
   }
   bool LogsIn(const std::string& password) const {
     Environment login = server_.Reader();

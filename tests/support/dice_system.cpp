@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "support/paths.h"
+
 namespace support {
 
 const std::string_view kTestDice = R"({
@@ -16,9 +18,7 @@ const std::string_view kTestDice = R"({
   "weighted": {"faces": [1, 6], "error_rate": 0, "probabilities": {"1": 0, "6": 1}}
 })";
 
-std::string ProgramPath(const std::string& service) {
-  return std::string(DICEBOX_BINARY_DIR) + "/apps/" + service + "/" + service;
-}
+std::string ProgramPath(const std::string& service) { return BuildPath("apps/" + service + "/" + service); }
 
 ServiceUnderTest::ServiceUnderTest(std::string name, Environment environment)
     : name_(std::move(name)), environment_(std::move(environment)) {

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "support/paths.h"
+
 namespace support {
 namespace {
 
@@ -52,8 +54,7 @@ std::string TemporaryFolder() {
 /// make it: the rename of one wins, and either will do.
 std::string Template() {
   const fs::path programs = Programs();
-  const fs::path made =
-      fs::path(DICEBOX_BINARY_DIR) / ("postgres-" + programs.parent_path().filename().string() + "-template");
+  const fs::path made = BuildPath("postgres-" + programs.parent_path().filename().string() + "-template");
   if (fs::exists(made)) return made;
   const std::string folder = TemporaryFolder();
   Demand(AsPostgres({programs / "initdb", "--pgdata=" + folder + "/data", "--username=postgres", "--no-sync",
@@ -85,7 +86,7 @@ PostgresServer::PostgresServer() : folder_(TemporaryFolder()) {
   Start();
   Environment environment = Superuser();
   environment.merge(Passwords());
-  Demand({DICEBOX_SOURCE_DIR "/migrations/roles"}, environment);
+  Demand({SourcePath("migrations/roles")}, environment);
 }
 
 PostgresServer::~PostgresServer() {
@@ -130,7 +131,7 @@ void PostgresServer::Thaw() {
   process_->Signal(SIGCONT);
 }
 
-void PostgresServer::Migrate() { Demand({DICEBOX_SOURCE_DIR "/migrations/apply"}, Owner()); }
+void PostgresServer::Migrate() { Demand({SourcePath("migrations/apply")}, Owner()); }
 
 std::string PostgresServer::Psql(const std::string& sql) const {
   std::string output = Demand({"psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set",

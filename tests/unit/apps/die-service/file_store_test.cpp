@@ -1,0 +1,99 @@
+#include "file_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "obs/log/writer.h"
+#include "support/paths.h"
+#include "support/temporary_file.h"
+
+namespace die_service {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class FileStoreTest : public testing::Test {
+ protected:
+  std::vector<std::string> List(FileStore& store) { return store.List({context_, logger_}); }
+  std::shared_ptr<const DieSpecification> Find(FileStore& store, std::string_view identifier) {
+    return store.Find(identifier, {context_, logger_});
+  }
+  static std::string FaultOf(const std::string& json) {
+    const support::TemporaryFile file(json);
+    try {
+      const FileStore store(file.path());
+    } catch (const std::runtime_error& fault) {
+      return fault.what();
+    }
+    return "none";
+  }
+
+ private:
+  obs::log::Writer writer_{STDERR_FILENO};
+  obs::log::Logger logger_{writer_, "test", obs::log::Level::kError};
+  obs::trace::Context context_;
+};
+
+TEST_F(FileStoreTest, ServesTheDiceThatAreShipped) {
+  FileStore store(support::SourcePath("apps/die-service/die_specifications.json"));
+  EXPECT_THAT(List(store), ElementsAre("extreme", "fair", "risky"));
+  EXPECT_EQ(ToJson(*Find(store, "extreme")),
+            R"({"identifier":"extreme","name":"extreme","faces":[0,0,6,6,6,6],"error_rate":0.5,"sides":6,)"
+            R"("probabilities":{"0":0.3333333333333333,"6":0.6666666666666666}})");
+  EXPECT_EQ(Find(store, "unknown"), nullptr);
+}
+
+TEST_F(FileStoreTest, TakesExplicitProbabilities) {
+  const support::TemporaryFile file(
+      R"({"loaded": {"faces": [1, 2], "error_rate": 0, "probabilities": {"1": 0.25, "2": 0.75}}})");
+  FileStore store(file.path());
+  EXPECT_EQ(Find(store, "loaded")->probabilities.at(2), 0.75);
+}
+
+TEST_F(FileStoreTest, NamesTheEntryAndTheRuleItBreaks) {
+  const auto die = [](const std::string& entry) {
+    return FaultOf(R"({"fair":{"faces":[1],"error_rate":0},"bad":)" + entry + "}");
+  };
+  EXPECT_THAT(die(R"([1,2])"), HasSubstr("die 'bad': it must be an object"));
+  EXPECT_THAT(die(R"({"error_rate":0})"),
+              HasSubstr("die 'bad': faces must be an array of 1 to 1000 integers"));
+  EXPECT_THAT(die(R"({"faces":[],"error_rate":0})"), HasSubstr("die 'bad': faces must be"));
+  EXPECT_THAT(die(R"({"faces":[1.5],"error_rate":0})"), HasSubstr("die 'bad': faces must be"));
+  EXPECT_THAT(die(R"({"faces":[99999999999],"error_rate":0})"), HasSubstr("die 'bad': faces must be"));
+  EXPECT_THAT(die(R"({"faces":[1]})"), HasSubstr("die 'bad': error_rate must be a number from 0 to 1"));
+  EXPECT_THAT(die(R"({"faces":[1],"error_rate":1.5})"), HasSubstr("die 'bad': error_rate must be"));
+  EXPECT_THAT(die(R"({"faces":[1],"error_rate":"0"})"), HasSubstr("die 'bad': error_rate must be"));
+  EXPECT_THAT(die(R"({"faces":[1],"error_rate":0,"weight":2})"), HasSubstr("but has 'weight'"));
+  EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":1}})"),
+              HasSubstr("every distinct face"));
+  EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":1,"3":0}})"),
+              HasSubstr("only its faces"));
+  EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":0.5,"2":0.4}})"),
+              HasSubstr("add up to 1"));
+  EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":1.5,"2":-0.5}})"),
+              HasSubstr("from 0 to 1"));
+  EXPECT_THAT(FaultOf(R"({"not an id":{"faces":[1],"error_rate":0}})"), HasSubstr("[A-Za-z0-9_-]{1,50}"));
+  EXPECT_THAT(FaultOf(R"({"a":{"faces":[1],"error_rate":0},"a":{"faces":[1],"error_rate":0}})"),
+              HasSubstr("twice"));
+}
+
+TEST_F(FileStoreTest, TellsAFileThatIsMissingEmptyOrNoJson) {
+  EXPECT_THAT(FaultOf("{\"fair\":"), HasSubstr("no valid JSON at byte 8"));
+  EXPECT_THAT(FaultOf("{}"), HasSubstr("at least one die"));
+  EXPECT_THAT(FaultOf("[]"), HasSubstr("at least one die"));
+  EXPECT_THROW(FileStore("/nowhere/dice.json"), std::runtime_error);
+}
+
+TEST(DieSpecification, KnowsWhatMayNameADie) {
+  EXPECT_TRUE(IsIdentifier("Fair_6-sided"));
+  EXPECT_TRUE(IsIdentifier(std::string(50, 'a')));
+  for (const auto* text : {"", "a b", "a/b", "a.b", "ä", "a\n"}) EXPECT_FALSE(IsIdentifier(text)) << text;
+  EXPECT_FALSE(IsIdentifier(std::string(51, 'a')));
+}
+
+}  // namespace
+}  // namespace die_service

@@ -1,0 +1,43 @@
+#include "page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "assets.h"
+#include "support/paths.h"
+
+namespace frontend {
+namespace {
+
+std::string FileInTheTree(std::string_view name) {
+  std::ifstream file(support::SourcePath("apps/frontend/web/" + std::string(name)));
+  std::ostringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+TEST(Page, IsEmbeddedByteForByte) {
+  ASSERT_EQ(Assets().count("index.html"), 1U);
+  for (const auto& [name, content] : Assets()) EXPECT_EQ(content, FileInTheTree(name)) << name;
+}
+
+TEST(Page, KeepsToItsOwnOrigin) {
+  for (const auto& [name, content] : Assets()) {
+    const auto response = PageFile(name);
+    EXPECT_THAT(response.headers, testing::Contains(testing::Pair(
+                                      "Content-Security-Policy", testing::StartsWith("default-src 'none'"))));
+  }
+  EXPECT_EQ(PageFile("index.html").content_type, "text/html; charset=utf-8");
+}
+
+TEST(Page, IsForBrowsersAndJsonForTheRest) {
+  EXPECT_TRUE(WantsPage("text/html,application/xhtml+xml;q=0.9"));
+  EXPECT_FALSE(WantsPage("*/*"));
+  EXPECT_FALSE(WantsPage(""));
+}
+
+}  // namespace
+}  // namespace frontend
