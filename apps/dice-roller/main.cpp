@@ -15,7 +15,7 @@ const obs::config::Program kProgram{"dice-roller", DICEBOX_VERSION, "Rolls dice 
 struct Config {
   obs::runtime::ServiceConfig service;
   obs::http::ClientConfig die_service;
-  std::chrono::microseconds roll_time;
+  std::chrono::microseconds roll_time{0};
 };
 
 Config ReadConfig(obs::config::Parser& parser) {

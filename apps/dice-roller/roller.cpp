@@ -1,5 +1,7 @@
 #include "roller.h"
 
+#include <ranges>
+
 namespace dice_roller {
 namespace {
 
@@ -49,8 +51,8 @@ RollResult Roller::Land(const Die& die) const {
     rest -= probability;
   }
   // Only rounding leads here. The last face that can come up at all takes what is left.
-  for (auto outcome = die.outcomes.rbegin(); outcome != die.outcomes.rend(); ++outcome) {
-    if (outcome->probability > 0) return outcome->face;
+  for (const auto& [face, probability] : std::views::reverse(die.outcomes)) {
+    if (probability > 0) return face;
   }
   return std::nullopt;
 }

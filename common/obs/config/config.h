@@ -16,8 +16,8 @@ using Environment = std::function<std::optional<std::string>(std::string_view na
 /// The environment of this process.
 Environment ProcessEnvironment();
 
-/// Reads typed values from the environment, remembers every fault and every variable it was asked for, so that
-/// all faults are reported together and `--help` can print the whole table.
+/// Reads typed values from the environment, remembers every fault and every variable it was asked for, so
+/// that all faults are reported together and `--help` can print the whole table.
 ///
 /// An empty value counts as not set, as the OpenTelemetry specification asks of its variables.
 /// A getter whose value is at fault records the fault and returns the default. Not thread-safe.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <ranges>
 #include <thread>
 
 #include "obs/runtime/dependency.h"
@@ -144,14 +145,15 @@ int Service::Impl::Stop() {
   const bool finished = server.Stop(config.drain_timeout);
   if (!finished) logger.Error("Requests were cut off at the drain timeout");
   if (finished) {
-    for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
+    for (const auto& close : std::views::reverse(on_stop)) close();
   }
   const bool exported = provider.Shutdown(config.flush_timeout);
   if (!exported) logger.Warn("Spans were lost: the collector did not take them in time");
   logger.Info("Stopped");
   writer.Flush(config.flush_timeout);
   const int status = finished ? 0 : 1;
-  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with it.
+  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with
+  // it.
   if (!finished || !exported) std::_Exit(status);
   return status;
 }
@@ -195,7 +197,7 @@ void Service::AddReadiness(std::string part, ReadinessCheck check) {
   impl_->checks.emplace_back(std::move(part), std::move(check));
 }
 
-void Service::AddDependency(std::string part, std::string base_url) {
+void Service::AddDependency(const std::string& part, std::string base_url) {
   impl_->dependencies.Add(part, std::move(base_url));
   AddReadiness(part, [this, part] { return impl_->dependencies.Unready(part); });
 }
