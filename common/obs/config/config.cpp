@@ -193,4 +193,9 @@ void ExitOnFaults(const Program& program, const std::vector<std::string>& faults
   std::exit(1);
 }
 
+int ReportFailure(const Program& program, const std::exception& failure) {
+  fmt::print(stderr, "{}: {}\n", program.name, failure.what());
+  return 1;
+}
+
 }  // namespace obs::config

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
@@ -79,15 +80,23 @@ void HandleArguments(int argc, char** argv, const Program& program, const std::s
 /// Prints every fault to stderr and exits 1; returns when there is none.
 void ExitOnFaults(const Program& program, const std::vector<std::string>& faults);
 
-/// What a main() begins with: reads the configuration from the process environment with `read`, and lets the
-/// arguments or faults end the process.
+/// Prints what ended the program to stderr. Returns its exit status, 1.
+int ReportFailure(const Program& program, const std::exception& failure);
+
+/// A whole main(): reads the configuration from the process environment with `read`, lets the arguments or
+/// faults end the process, and else returns what `run` does. An exception that leaves `run` is printed and
+/// makes the exit status 1.
 template <typename Config>
-Config ParseOrExit(int argc, char** argv, const Program& program, Config (*read)(Parser&)) {
+int Main(int argc, char** argv, const Program& program, Config (*read)(Parser&), int (*run)(const Config&)) {
   Parser parser{ProcessEnvironment()};
-  Config config = read(parser);
+  const Config config = read(parser);
   HandleArguments(argc, argv, program, parser.Table());
   ExitOnFaults(program, parser.faults());
-  return config;
+  try {
+    return run(config);
+  } catch (const std::exception& failure) {
+    return ReportFailure(program, failure);
+  }
 }
 
 }  // namespace obs::config
