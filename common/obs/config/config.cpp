@@ -132,7 +132,9 @@ bool Parser::Boolean(std::string_view name, bool fallback, std::string_view help
 }
 
 std::string Parser::Url(std::string_view name, std::string_view fallback, std::string_view help) {
-  auto text = Look(name, fallback, help).value_or(std::string(fallback));
+  const auto set = Look(name, fallback, help);
+  if (!set) return std::string(fallback);
+  std::string text = *set;
   const std::string_view view(text);
   const bool absolute = view.starts_with("http://") || view.starts_with("https://");
   const std::size_t host = view.find("//") + 2;

@@ -45,7 +45,7 @@ class Parser {
                      std::string_view help);
   /// `true` or `false`, in any case.
   bool Boolean(std::string_view name, bool fallback, std::string_view help);
-  /// An absolute http:// or https:// URL; a trailing slash is removed.
+  /// An absolute http:// or https:// URL; a trailing slash is removed. `fallback` may be empty.
   std::string Url(std::string_view name, std::string_view fallback, std::string_view help);
   /// Names a variable that a library below reads by itself, so that `--help` lists it.
   void Document(std::string_view name, std::string_view fallback, std::string_view help);

@@ -61,6 +61,7 @@ struct Logger::Core {
   Writer& writer;
   std::string service_member;
   Level minimum;
+  LineObserver observer;  ///< empty without one
 };
 
 std::string_view Name(Level level) {
@@ -77,8 +78,9 @@ std::string_view Name(Level level) {
   return "ERROR";
 }
 
-Logger::Logger(Writer& writer, std::string_view service, Level minimum)
-    : core_(std::make_shared<const Core>(Core{writer, ServiceMember(service), minimum})) {}
+Logger::Logger(Writer& writer, std::string_view service, Level minimum, LineObserver observer)
+    : core_(
+          std::make_shared<const Core>(Core{writer, ServiceMember(service), minimum, std::move(observer)})) {}
 
 Logger Logger::With(const Correlation& correlation) const {
   Logger logger = *this;
@@ -102,6 +104,9 @@ void Logger::Write(Level level, std::string_view message, Fields fields) const {
   for (const Field& field : fields) AppendField(line, field);
   line += "}\n";
   core_->writer.Write(line);
+  if (core_->observer && correlation_.valid()) {
+    core_->observer(correlation_, std::string_view(line).substr(0, line.size() - 1));
+  }
 }
 
 }  // namespace obs::log

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -61,6 +62,10 @@ struct Field {
 
 using Fields = std::initializer_list<Field>;
 
+/// Is shown every line that is written about a span, without its newline. Called on the thread that logs:
+/// must not block, throw or log.
+using LineObserver = std::function<void(const Correlation& correlation, std::string_view line)>;
+
 /// Writes one JSON object a line: `timestamp` (RFC 3339, UTC, microseconds), `level`, `message`, `service`,
 /// `trace_id`, `span_id`, `trace_flags` (two hex digits), then the fields in the order given.
 ///
@@ -70,7 +75,7 @@ using Fields = std::initializer_list<Field>;
 class Logger {
  public:
   /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.
-  Logger(Writer& writer, std::string_view service, Level minimum);
+  Logger(Writer& writer, std::string_view service, Level minimum, LineObserver observer = {});
 
   /// The same logger, speaking for one span.
   Logger With(const Correlation& correlation) const;

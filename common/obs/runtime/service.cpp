@@ -44,6 +44,14 @@ void WaitForStopSignal() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
+/// Shows the buffer every line about a span; without a buffer there is nobody to show it to.
+log::LineObserver Observer(trace::Buffer* buffer) {
+  if (buffer == nullptr) return {};
+  return [buffer](const log::Correlation& correlation, std::string_view line) {
+    buffer->Add(trace::Buffer::Kind::kLine, correlation.trace_id_view(), line);
+  };
+}
+
 http::Response Json(std::string body) {
   http::Response response;
   response.body = std::move(body);
@@ -62,8 +70,11 @@ struct Service::Impl {
   explicit Impl(const ServiceConfig& config_)
       : config(config_),
         writer(STDOUT_FILENO),
-        logger(writer, config.name, config.log_level),
-        provider(config.trace, registry, logger),
+        buffer(config.trace_buffer_bytes > 0 ? std::make_unique<trace::Buffer>(config.trace_buffer_bytes)
+                                             : nullptr),
+        logger(writer, config.name, config.log_level, Observer(buffer.get())),
+        // Its spans are in the buffer already: what it logs of them need not be.
+        provider(config.trace, registry, log::Logger(writer, config.name, config.log_level), buffer.get()),
         tracer(provider.tracer()),
         server(config.http, logger, registry, tracer, provider.propagator()),
         dependencies(logger) {}
@@ -72,11 +83,13 @@ struct Service::Impl {
   void RegisterRoutes();
   http::Response Ready() const;
   http::Response Metrics(const http::Request& request) const;
+  http::Response Trace(const http::Request& request) const;
   int Stop();
 
   const ServiceConfig config;
   ProcessSetup setup;
   log::Writer writer;
+  std::unique_ptr<trace::Buffer> buffer;  ///< null when it is off
   log::Logger logger;
   metrics::Registry registry;
   trace::Provider provider;
@@ -114,6 +127,7 @@ void Service::Impl::RegisterRoutes() {
   probe("/healthz", [](const http::Request&) { return Json(R"({"status":"alive"})"); });
   probe("/readyz", [this](const http::Request&) { return Ready(); });
   probe("/metrics", [this](const http::Request& request) { return Metrics(request); });
+  if (buffer) probe("/traces/{trace_id}", [this](const http::Request& request) { return Trace(request); });
 }
 
 http::Response Service::Impl::Ready() const {
@@ -134,6 +148,15 @@ http::Response Service::Impl::Metrics(const http::Request& request) const {
   response.content_type = metrics::ContentType(format);
   response.body = registry.Render(format);
   return response;
+}
+
+http::Response Service::Impl::Trace(const http::Request& request) const {
+  std::string found = buffer->Find(request.PathParameter("trace_id"));
+  if (found.empty()) {
+    throw Error(ErrorCode::kNotFound, "trace-not-found",
+                "Nothing of that trace is in this service's buffer.");
+  }
+  return Json(std::move(found));
 }
 
 int Service::Impl::Stop() {
@@ -175,6 +198,9 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
   config.drain_timeout = duration("DRAIN_TIMEOUT", config.drain_timeout, "for requests under way to finish");
   config.flush_timeout =
       duration("TELEMETRY_FLUSH_TIMEOUT", config.flush_timeout, "for the last spans and log lines");
+  config.trace_buffer_bytes = static_cast<std::size_t>(
+      parser.Integer("TRACE_BUFFER_BYTES", 0, 0, 1 << 30,
+                     "memory for the newest spans and log lines, read at /traces/{trace_id}; 0 is off"));
   config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
   return config;
 }
@@ -192,6 +218,7 @@ metrics::Registry& Service::registry() { return impl_->registry; }
 const trace::Tracer& Service::tracer() const { return impl_->tracer; }
 const trace::Propagator& Service::propagator() const { return impl_->provider.propagator(); }
 http::Server& Service::server() { return impl_->server; }
+const trace::Buffer* Service::trace_buffer() const { return impl_->buffer.get(); }
 
 void Service::AddReadiness(std::string part, ReadinessCheck check) {
   impl_->checks.emplace_back(std::move(part), std::move(check));

@@ -14,6 +14,7 @@
 #include "obs/log/logger.h"
 #include "obs/log/writer.h"
 #include "obs/metrics/registry.h"
+#include "obs/trace/buffer.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::runtime {
@@ -28,6 +29,7 @@ struct ServiceConfig {
   std::chrono::milliseconds drain_delay{500};      ///< DRAIN_DELAY: served on after SIGTERM, unready
   std::chrono::milliseconds drain_timeout{10000};  ///< DRAIN_TIMEOUT: for requests under way
   std::chrono::milliseconds flush_timeout{2000};   ///< TELEMETRY_FLUSH_TIMEOUT: for spans and log lines
+  std::size_t trace_buffer_bytes = 0;              ///< TRACE_BUFFER_BYTES: 0 is without a buffer
   std::vector<std::string> warnings;               ///< logged at start
 };
 
@@ -38,7 +40,7 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
 using ReadinessCheck = std::function<std::optional<std::string>()>;
 
 /// Everything around a service's own code: logger, metrics, traces, the HTTP server with /livez, /readyz,
-/// /healthz and /metrics, and the order of start and stop.
+/// /healthz and /metrics, with a trace buffer /traces/{trace_id}, and the order of start and stop.
 ///
 /// Construct it first thing in main(): it blocks SIGTERM and SIGINT before any thread starts. What a service
 /// builds on it is declared after it, and so is destroyed before it.
@@ -54,6 +56,8 @@ class Service {
   const trace::Tracer& tracer() const;
   const trace::Propagator& propagator() const;
   http::Server& server();
+  /// The newest spans and log lines of this process; null without TRACE_BUFFER_BYTES.
+  const trace::Buffer* trace_buffer() const;
 
   /// /readyz answers 503 and names `part` with the reason while `check` gives one.
   void AddReadiness(std::string part, ReadinessCheck check);

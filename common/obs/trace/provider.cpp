@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "obs/metrics/registry.h"
+#include "obs/trace/buffer_processor.h"
 #include "obs/trace/context.h"
 #include "obs/trace/exporter.h"
 #include "obs/trace/list.h"
@@ -132,7 +133,8 @@ void Provider::Impl::BeginStop() {
   }).detach();
 }
 
-Provider::Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger)
+Provider::Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger,
+                   Buffer* buffer)
     : impl_(std::make_unique<Impl>()) {
   impl_->default_deadline = config.export_timeout;
   impl_->propagator.impl_ = std::make_shared<const Propagator::Impl>(config.propagators);
@@ -140,8 +142,10 @@ Provider::Provider(const Config& config, metrics::Registry& registry, const log:
   if (!config.disabled) {
     impl_->log = std::make_unique<SdkLog>(logger, config.log_level);
     const sdk::resource::Resource resource = MakeResource(config);
-    impl_->sdk = sdk::trace::TracerProviderFactory::Create(
-        MakeProcessors(config, resource, logger, impl_->accounts), resource, MakeSampler(config));
+    Processors processors = MakeProcessors(config, resource, logger, impl_->accounts);
+    if (buffer != nullptr) processors.push_back(MakeBufferProcessor(*buffer, resource));
+    impl_->sdk =
+        sdk::trace::TracerProviderFactory::Create(std::move(processors), resource, MakeSampler(config));
     tracer->sdk = impl_->sdk->GetTracer("obs", config.service_version);
   }
   impl_->tracer.impl_ = std::move(tracer);

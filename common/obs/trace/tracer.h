@@ -21,6 +21,8 @@ struct Exemplar;
 
 namespace obs::trace {
 
+class Buffer;
+
 enum class Kind { kInternal, kServer, kClient };
 
 /// One attribute of a span: the same kinds of value as the members of a log line.
@@ -138,7 +140,9 @@ Config ReadConfig(config::Parser& parser, std::string service_name, std::string 
 /// never slows a request and never grows memory beyond the queue. Thread-safe.
 class Provider {
  public:
-  Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger);
+  /// `buffer` gets every span as well, exported or not; it must outlive the provider.
+  Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger,
+           Buffer* buffer = nullptr);
   ~Provider();
   Provider(const Provider&) = delete;
   Provider& operator=(const Provider&) = delete;

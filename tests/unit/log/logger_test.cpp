@@ -9,6 +9,7 @@
 #include <limits>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "obs/log/writer.h"
 #include "support/eventually.h"
@@ -174,6 +175,20 @@ TEST_F(LoggerTest, SpeaksForOneSpanAtATime) {
   const Logger spoken = logger_.With(SomeSpan());
   spoken.With(Correlation()).Info("no span");
   EXPECT_FALSE(Line().Has("trace_id"));
+}
+
+TEST_F(LoggerTest, ShowsAnObserverTheLinesAboutSpans) {
+  std::vector<std::string> seen;
+  const Logger logger(writer_, "die-service", Level::kInfo,
+                      [&seen](const Correlation& correlation, std::string_view line) {
+                        seen.push_back(std::string(correlation.trace_id_view()) + std::string(line));
+                      });
+  logger.Info("of nobody");
+  logger.With(SomeSpan()).Debug("below the level");
+  logger.With(SomeSpan()).Info("of a span");
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].substr(0, 32), SomeSpan().trace_id_view());
+  EXPECT_NE(Text().find(seen[0].substr(32) + "\n"), std::string::npos) << "as it was written";
 }
 
 }  // namespace

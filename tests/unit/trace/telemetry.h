@@ -27,8 +27,8 @@ using Carrier = std::map<std::string, std::string, std::less<>>;
 /// A provider with a log and metrics that a test can read. Exports nothing unless told otherwise.
 class Telemetry {
  public:
-  explicit Telemetry(Config config = {.exporter = "none"})
-      : provider_(std::make_unique<Provider>(config, registry_, logger_)) {}
+  explicit Telemetry(Config config = {.exporter = "none"}, Buffer* buffer = nullptr)
+      : provider_(std::make_unique<Provider>(config, registry_, logger_, buffer)) {}
   ~Telemetry() {
     provider_.reset();
     std::fclose(file_);
