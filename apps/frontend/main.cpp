@@ -1,4 +1,6 @@
 #include "obs/runtime/service.h"
+#include "observer.h"
+#include "page_routes.h"
 #include "routes.h"
 
 namespace {
@@ -11,7 +13,17 @@ struct Config {
   obs::runtime::ServiceConfig service;
   obs::http::ClientConfig dice_roller;
   obs::http::ClientConfig die_service;
+  std::string trace_query_url;
+  frontend::Links links;
 };
+
+std::string ReadLink(obs::config::Parser& parser, std::string_view name, std::string_view help) {
+  std::string link = parser.String(name, "", help);
+  if (!link.empty() && !link.starts_with("http://") && !link.starts_with("https://")) {
+    parser.Fault(name, "must start with http:// or https://, but is '" + link + "'");
+  }
+  return link;
+}
 
 Config ReadConfig(obs::config::Parser& parser) {
   Config config;
@@ -27,6 +39,13 @@ Config ReadConfig(obs::config::Parser& parser) {
                       std::chrono::seconds(9), "for one whole call to either"));
   config.dice_roller.timeout = timeout;
   config.die_service.timeout = timeout;
+  config.trace_query_url =
+      parser.Url("TRACE_QUERY_URL", "",
+                 "where the page's traces are, a Tempo or what answers alike; else each service's buffer");
+  config.links.dashboard = ReadLink(parser, "DASHBOARD_LINK", "the page's link to a dashboard");
+  config.links.trace = ReadLink(parser, "TRACE_LINK", "the page's link to a trace, {trace_id} for its id");
+  config.links.logs =
+      ReadLink(parser, "LOGS_LINK", "the page's link to a trace's log lines, {trace_id} for its id");
   return config;
 }
 
@@ -38,7 +57,10 @@ int Run(const Config& config) {
                                 service.propagator());
   obs::http::Client die_service(config.die_service, service.registry(), service.tracer(),
                                 service.propagator());
+  frontend::Observer observer({{config.dice_roller, config.die_service}, config.trace_query_url},
+                              service.trace_buffer(), service.registry());
   frontend::AddRoutes(service.server(), die_service, dice_roller);
+  frontend::AddPageRoutes(service.server(), observer, config.links);
   return service.Run();
 }
 

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "obs/http/client.h"
+#include "obs/metrics/registry.h"
+#include "obs/trace/buffer.h"
+
+namespace frontend {
+
+/// Where the page's view of the system comes from.
+struct ObserverConfig {
+  std::vector<obs::http::ClientConfig> services;  ///< beside this one
+  std::string trace_query_url{};  ///< of a store that answers as Tempo does; empty: the services' own buffers
+};
+
+/// Looks at the system for the page. These calls are nobody's request: they stay out of the service's metrics
+/// and traces. Thread-safe.
+class Observer {
+ public:
+  /// `own` is this service's buffer, null without one. The references must outlive it.
+  Observer(ObserverConfig config, const obs::trace::Buffer* own, const obs::metrics::Registry& registry);
+
+  enum class TraceSource { kNone, kServices, kStore };
+  TraceSource trace_source() const;
+
+  /// What is known of a trace now, in the form of TraceView.
+  std::string Trace(std::string_view trace_id);
+  /// `{"frontend":"…","dice-roller":"…","die-service":null}`: of each service the lines of its metrics that
+  /// the page draws, null for one that does not answer.
+  std::string Metrics();
+
+ private:
+  using Clients = std::vector<std::unique_ptr<obs::http::Client>>;
+  std::unique_ptr<obs::http::Client> MakeClient(obs::http::ClientConfig config);
+
+  const obs::trace::Buffer* own_;
+  const obs::metrics::Registry& own_registry_;
+  obs::metrics::Registry registry_;
+  obs::trace::Tracer tracer_;
+  obs::trace::Propagator propagator_;
+  Clients services_;
+  std::unique_ptr<obs::http::Client> store_;  ///< null without trace_query_url
+};
+
+}  // namespace frontend
