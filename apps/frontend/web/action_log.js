@@ -4,8 +4,8 @@ import { duration } from './words.js';
 
 const kMaxRows = 50;
 
-// Puts an action on top of the log; the oldest beyond the last fifty go.
-export function logAction({ action, die, outcome, failed = false, durationMs, trace }) {
+// Puts an action on top of the log; the oldest beyond the last fifty go. `show(trace)` looks into its trace.
+export function logAction({ action, die, outcome, failed = false, durationMs, trace, show }) {
   const now = new Date();
   const row = html('tr', failed ? { class: 'failed' } : {},
     html('td', { class: 'time' }, html('time', { datetime: now.toISOString() }, now.toTimeString().slice(0, 8))),
@@ -13,7 +13,7 @@ export function logAction({ action, die, outcome, failed = false, durationMs, tr
     html('td', { class: 'die-name' }, die),
     html('td', { class: 'what' }, outcome),
     html('td', { class: 'took' }, duration(durationMs)),
-    html('td', { class: 'where' }, traceId(trace)));
+    html('td', { class: 'where' }, traceId(trace, show)));
   const log = byId('log');
   log.prepend(row);
   while (log.rows.length > kMaxRows) log.lastElementChild.remove();

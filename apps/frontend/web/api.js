@@ -1,4 +1,5 @@
-// The frontend's routes as functions. Each resolves to { data, traceId, durationMs } or throws a Problem.
+// The frontend's routes as functions. Each resolves to { data, traceId, durationMs } or throws a Problem. Those that
+// take a `signal` stop when it is aborted, with a Problem of the type "stopped".
 
 // Longer than the ten seconds the services allow themselves, so that their own answer arrives first.
 const kTimeoutMs = 15000;
@@ -26,19 +27,20 @@ function parse(text) {
   }
 }
 
-async function get(path, isValid) {
+async function get(path, isValid, signal) {
   const started = performance.now();
+  const timeout = AbortSignal.timeout(kTimeoutMs);
   let response;
   let body;
   try {
     response = await fetch(path, {
       headers: { Accept: 'application/json, application/problem+json' },
       cache: 'no-store',
-      signal: AbortSignal.timeout(kTimeoutMs),
+      signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
     });
     body = parse(await response.text());
   } catch (cause) {
-    const type = cause.name === 'TimeoutError' ? 'frontend-timeout' : 'frontend-unreachable';
+    const type = { AbortError: 'stopped', TimeoutError: 'frontend-timeout' }[cause.name] ?? 'frontend-unreachable';
     throw new Problem({ type, durationMs: performance.now() - started });
   }
   const durationMs = performance.now() - started;
@@ -70,11 +72,19 @@ export function describeDie(die) {
     typeof body.probabilities === 'object' && body.probabilities !== null);
 }
 
-export function rollOnce(die) {
-  return get(`roll?die=${encodeURIComponent(die)}`, (body) => isFace(body?.result));
+export function rollOnce(die, signal) {
+  return get(`roll?die=${encodeURIComponent(die)}`, (body) => isFace(body?.result), signal);
 }
 
-export function rollMany(die, times) {
+export function rollMany(die, times, signal) {
   return get(`roll-async?die=${encodeURIComponent(die)}&times=${times}`, (body) =>
-    Array.isArray(body?.results) && body.results.every((result) => result === null || isFace(result)));
+    Array.isArray(body?.results) && body.results.every((result) => result === null || isFace(result)), signal);
 }
+
+// What frontend knows of itself: where traces come from ("store", "services" or "none"), and link templates.
+export const getSettings = () => get('page/settings', (body) => typeof body?.traces === 'string');
+
+export const getTrace = (id, signal) => get(`page/traces/${id}`, (body) => Array.isArray(body?.spans), signal);
+
+// For each service the text of its metrics, or null when it does not answer.
+export const getMetrics = () => get('page/metrics', (body) => typeof body?.frontend === 'string');

@@ -1,14 +1,17 @@
 // Wires the page: what the user does goes to api.js, what comes back is shown.
 
-import { Problem, describeDie, listDice, rollMany, rollOnce } from './api.js';
+import { Problem, describeDie, getSettings, listDice, rollMany, rollOnce } from './api.js';
 import { logAction } from './action_log.js';
+import { compare } from './compare.js';
 import { dieFace, restingDie } from './die_face.js';
 import { byId, html } from './dom.js';
 import { drawHistogram } from './histogram.js';
+import { watchLoad } from './live.js';
 import { Retrier } from './retry.js';
-import { RunningStatistics, distribution, expectation } from './statistics.js';
+import { RunningStatistics, distribution, expectation, fit, toCsv } from './statistics.js';
+import { TraceCard } from './trace_card.js';
 import { traceId } from './trace_id.js';
-import { duration, explain, kServices, percent, plural, whyRollsFail } from './words.js';
+import { duration, explain, inWordsOfFit, kServices, percent, plural, whyRollsFail } from './words.js';
 
 const kMaxTimes = 1000;
 const kMaxFacesTold = 12;
@@ -19,11 +22,24 @@ const descriptions = new Map();  // die → what die-service said of it last
 const fresh = new Set();         // the dice described since the list was loaded
 const statistics = new Map();    // die → RunningStatistics
 let listed = false;
-let rolling = false;
+let rolling = null;              // the AbortController of the roll under way
+let settings = null;
 let loadProblem = '';            // the type last shown, so that an outage is logged once
 let lostContact = false;         // the outcome on show is an outage that a later load ends
 
 const selected = () => byId('die').value;
+const trace = new TraceCard(() => settings);
+
+function log(entry) {
+  logAction({
+    ...entry,
+    show(id) {
+      byId('trace').scrollIntoView();
+      byId('trace').focus({ preventScroll: true });
+      trace.show(id);
+    },
+  });
+}
 
 function statisticsOf(die) {
   if (!statistics.has(die)) statistics.set(die, new RunningStatistics());
@@ -51,16 +67,16 @@ function fillDice(dice) {
   byId('die').replaceChildren(...options);
   if (dice.includes(before)) byId('die').value = before;
   else if (dice.includes('fair')) byId('die').value = 'fair';
-  for (const id of ['die', 'roll-once', 'roll-many']) byId(id).disabled = dice.length === 0;
+  for (const id of ['die', 'roll-once', 'roll-many', 'compare-run']) byId(id).disabled = dice.length === 0;
 }
 
 async function loadDice() {
   if (!listed) {
-    const { data, traceId: trace, durationMs } = await listDice();
+    const { data, traceId: id, durationMs } = await listDice();
     fillDice(data.dice);
     fresh.clear();
     listed = true;
-    logAction({ action: 'Load dice', die: '', outcome: plural(data.dice.length, 'die', 'dice'), durationMs, trace });
+    log({ action: 'Load dice', die: '', outcome: plural(data.dice.length, 'die', 'dice'), durationMs, trace: id });
   }
   // The user may choose another die while one is being described.
   while (selected() && !fresh.has(selected())) {
@@ -75,6 +91,7 @@ function loadSucceeded() {
   byId('catalog').hidden = true;
   loadProblem = '';
   showHealth(kLoadPath);
+  if (!settings) loadSettings();
   if (lostContact) {
     byId('outcome-advice').textContent = 'The services answer again: you can roll.';
     byId('outcome').classList.remove('bad');
@@ -94,13 +111,24 @@ function loadFailed(problem, delayMs) {
   byId('catalog').hidden = false;
   if (!selected()) byId('die').options[0].textContent = 'No dice yet';
   if (problem.type !== loadProblem) {
-    logAction({ action: 'Load dice', die: selected(), outcome: why, failed: true,
+    log({ action: 'Load dice', die: selected(), outcome: why, failed: true,
                 durationMs: problem.durationMs, trace: problem.traceId });
   }
   loadProblem = problem.type;
 }
 
 const loader = new Retrier(loadDice, loadFailed);
+
+async function loadSettings() {
+  try {
+    settings = (await getSettings()).data;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    return;  // asked for again when the dice are loaded again
+  }
+  const { dashboard } = settings.links;
+  byId('live-links').replaceChildren(...(dashboard ? [html('a', { href: dashboard, rel: 'noreferrer' }, 'Open the dashboard')] : []));
+}
 
 // ---- The die that is selected: its facts, its statistics, its histogram
 
@@ -138,14 +166,16 @@ function showDie() {
   byId('statistics').replaceChildren(...statisticsRows(summary, die && expectation(die, summary.rolls)));
   const histogram = byId('histogram');
   drawHistogram(histogram, distribution(die, seen.counts), Math.max(histogram.clientWidth, 240));
+  byId('verdict').textContent = die && summary.count ? inWordsOfFit(fit(die, seen.counts)) : '';
+  byId('csv').disabled = byId('clear').disabled = summary.rolls === 0;
 }
 
 // ---- The outcome of the last action
 
-function showOutcome({ text, advice = '', trace, bad = false, lost = false }) {
+function showOutcome({ text, advice = '', id, bad = false, lost = false }) {
   byId('outcome-text').textContent = text;
   byId('outcome-advice').textContent = advice;
-  byId('outcome-trace').replaceChildren(...(trace === undefined ? [] : [traceId(trace)]));
+  byId('outcome-trace').replaceChildren(...(id === undefined ? [] : [traceId(id)]));
   byId('outcome').classList.toggle('bad', bad);
   lostContact = lost;
 }
@@ -182,14 +212,26 @@ function outcomeOfMany(results) {
 
 // ---- Rolling
 
+// Progress: how many of how many rolls are made, or nothing while that cannot be known.
+function showProgress(made, of) {
+  const bar = byId('progress');
+  if (of) Object.assign(bar, { value: made, max: of });
+  else bar.removeAttribute('value');
+  byId('under-way').hidden = false;
+}
+
+// `call(die, signal)` rolls, `shown(die, answer)` shows what came of it.
 async function act({ action, call, shown }) {
   const die = selected();
   if (rolling || !die) return;
-  rolling = true;
+  rolling = new AbortController();
   byId('tray').setAttribute('aria-busy', 'true');
-  const slow = setTimeout(() => showOutcome({ text: 'Rolling…' }), kSlowMs);
+  const slow = setTimeout(() => {
+    showOutcome({ text: 'Rolling…' });
+    if (byId('under-way').hidden) showProgress();
+  }, kSlowMs);
   try {
-    const answer = await call(die);
+    const answer = await call(die, rolling.signal);
     clearTimeout(slow);
     shown(die, answer);
   } catch (problem) {
@@ -198,7 +240,8 @@ async function act({ action, call, shown }) {
     actionFailed(action, die, problem);
   } finally {
     clearTimeout(slow);
-    rolling = false;
+    rolling = null;
+    byId('under-way').hidden = true;
     byId('tray').removeAttribute('aria-busy');
     showDie();
   }
@@ -207,6 +250,7 @@ async function act({ action, call, shown }) {
 function actionFailed(action, die, problem) {
   const { what, advice, service } = explain(problem, descriptions.get(die));
   const madeToFail = problem.type === 'roll-failed';
+  const stopped = problem.type === 'stopped';
   if (madeToFail) {
     statisticsOf(die).add([null]);
     showDice([null]);
@@ -217,23 +261,24 @@ function actionFailed(action, die, problem) {
   }
   const lost = service === 'frontend' || service === 'die-service';
   showOutcome({
-    text: madeToFail ? what : `${what} The roll was not made.`,
+    text: madeToFail || stopped ? what : `${what} The roll was not made.`,
     advice: lost ? `${advice} This page tells you when it answers again.` : advice,
-    trace: problem.traceId, bad: true, lost,
+    id: stopped ? undefined : problem.traceId, bad: !stopped, lost,
   });
-  logAction({ action, die, outcome: what, failed: true, durationMs: problem.durationMs, trace: problem.traceId });
+  log({ action, die, outcome: what, failed: true, durationMs: problem.durationMs, trace: problem.traceId });
+  if (!stopped) trace.show(problem.traceId);
   if (lost || problem.type === 'die-not-found') {
     listed = false;
     loader.run();
   }
 }
 
-function actionSucceeded({ action, die, results, text, advice, outcome, durationMs, trace }) {
-  statisticsOf(die).add(results);
+function actionSucceeded({ action, die, results, text, advice, outcome, durationMs, id }) {
   showDice(results);
   showHealth(kServices);
-  showOutcome({ text, advice, trace });
-  logAction({ action, die, outcome, durationMs, trace });
+  showOutcome({ text, advice, id });
+  log({ action, die, outcome, durationMs, trace: id });
+  trace.show(id);
 }
 
 function rollTheDieOnce() {
@@ -241,9 +286,10 @@ function rollTheDieOnce() {
   return act({
     action,
     call: rollOnce,
-    shown(die, { data, traceId: trace, durationMs }) {
+    shown(die, { data, traceId: id, durationMs }) {
+      statisticsOf(die).add([data.result]);
       actionSucceeded({
-        action, die, results: [data.result], outcome: String(data.result), durationMs, trace,
+        action, die, results: [data.result], outcome: String(data.result), durationMs, id,
         text: `The ${die} die rolled ${data.result}`, advice: `It took ${duration(durationMs)}.`,
       });
     },
@@ -254,13 +300,50 @@ function rollTheDieManyTimes(times) {
   const action = `Roll ${times}`;
   return act({
     action,
-    call: (die) => rollMany(die, times),
-    shown(die, { data, traceId: trace, durationMs }) {
+    call: (die, signal) => rollMany(die, times, signal),
+    shown(die, { data, traceId: id, durationMs }) {
       const { text, failed } = outcomeOfMany(data.results);
+      statisticsOf(die).add(data.results);
       actionSucceeded({
-        action, die, results: data.results, outcome: text, durationMs, trace,
+        action, die, results: data.results, outcome: text, durationMs, id,
         text: `${plural(times, 'roll')} of ${die}: ${text}`,
         advice: `It took ${duration(durationMs)}. ${failed ? whyRollsFail(descriptions.get(die)) : ''}`,
+      });
+    },
+  });
+}
+
+// A single roll whose die fails is a roll all the same.
+async function rollOnceOrFail(die, signal) {
+  try {
+    const { data, durationMs } = await rollOnce(die, signal);
+    return { results: [data.result], durationMs };
+  } catch (problem) {
+    if (problem.type !== 'roll-failed') throw problem;
+    return { results: [null], durationMs: problem.durationMs };
+  }
+}
+
+function compareRolls(times) {
+  const action = `Compare ${times}`;
+  return act({
+    action,
+    call: (die, signal) => compare(times, {
+      roll: () => rollOnceOrFail(die, signal),
+      rollAll: async () => {
+        const answer = await rollMany(die, times, signal);
+        return { ...answer, results: answer.data.results };
+      },
+      onResults(results, made) {
+        statisticsOf(die).add(results);
+        showProgress(made, times);
+      },
+    }),
+    shown(die, { results, oneByOneMs, atOnceMs, traceId: id }) {
+      const outcome = `${duration(oneByOneMs)} one by one, ${duration(atOnceMs)} at once`;
+      actionSucceeded({
+        action, die, results, outcome, durationMs: oneByOneMs + atOnceMs, id,
+        text: `${plural(times, 'roll')} of ${die}: ${outcome}`, advice: 'On the felt are those rolled at once.',
       });
     },
   });
@@ -276,6 +359,7 @@ function checkedTimes() {
     : `Enter a whole number from 1 to ${kMaxTimes}.`;
   byId('times-hint').classList.toggle('bad', !good);
   field.setAttribute('aria-invalid', String(!good));
+  if (good) byId('compare-hint').textContent = `Rolls once ${plural(times, 'time')}, then ${times} at once: the number is the one above.`;
   return good ? times : null;
 }
 
@@ -288,11 +372,27 @@ function onSubmit(form, handler) {
   });
 }
 
+function onSubmitWithTimes(form, handler) {
+  onSubmit(form, () => {
+    const times = checkedTimes();
+    if (times === null) byId('times').focus();
+    else handler(times);
+  });
+}
+
+function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  html('a', { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}
+
 onSubmit('once', rollTheDieOnce);
-onSubmit('many', () => {
-  const times = checkedTimes();
-  if (times === null) byId('times').focus();
-  else rollTheDieManyTimes(times);
+onSubmitWithTimes('many', rollTheDieManyTimes);
+onSubmitWithTimes('compare', compareRolls);
+byId('stop').addEventListener('click', () => rolling?.abort());
+byId('csv').addEventListener('click', () => {
+  const die = selected();
+  download(`${die}.csv`, 'text/csv', toCsv(die, descriptions.get(die), statisticsOf(die)));
 });
 byId('times').addEventListener('input', checkedTimes);
 byId('die').addEventListener('change', () => {
@@ -306,6 +406,8 @@ byId('clear').addEventListener('click', () => {
 byId('catalog-retry').addEventListener('click', () => loader.run());
 addEventListener('online', () => loader.run());
 clearFelt();
+checkedTimes();
 new ResizeObserver(showDie).observe(byId('histogram'));
 
 loader.run();
+watchLoad();

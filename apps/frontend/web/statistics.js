@@ -64,3 +64,41 @@ export function distribution(die, counts) {
     return { face, count, observed: total ? count / total : 0, expected: expected.get(face) ?? null };
   });
 }
+
+// The share of chi-squared values above `x` (the upper incomplete gamma function, by its series).
+function chanceAbove(x, freedom) {
+  const a = freedom / 2;
+  const h = x / 2;
+  if (h - a > 600) return 0;
+  let logGamma = freedom % 2 ? Math.log(Math.PI) / 2 : 0;
+  for (let k = freedom % 2 ? 0.5 : 1; k <= a; ++k) logGamma += Math.log(k);
+  let term = Math.exp(a * Math.log(h) - h - logGamma);
+  let sum = term;
+  for (let n = 1; n < h || term > 1e-12 * sum; ++n) {
+    term *= h / (a + n);
+    sum += term;
+  }
+  return Math.max(1 - sum, 0);
+}
+
+// How far the counts are from those of a perfect die: { chi, freedom, chance }, `chance` being that of a deviation as
+// large or larger; { missing } results until the test means something; { impossible } faces that the die does not have.
+export function fit(die, counts) {
+  const likely = probabilitiesOf(die).filter(([, p]) => p > 0);
+  const impossible = [...counts.keys()].filter((face) => !likely.some(([known]) => known === face));
+  const total = [...counts.values()].reduce((sum, n) => sum + n, 0);
+  // The usual rule: at least five results expected of every face.
+  const missing = Math.ceil(5 / Math.min(...likely.map(([, p]) => p)) - 1e-9) - total;
+  if (impossible.length > 0) return { impossible };
+  if (missing > 0) return { missing };
+  const chi = likely.reduce((sum, [face, p]) => sum + ((counts.get(face) ?? 0) - total * p) ** 2 / (total * p), 0);
+  const freedom = likely.length - 1;
+  return { chi, freedom, chance: freedom ? chanceAbove(chi, freedom) : 1 };
+}
+
+// A line for each face and one for the rolls that failed.
+export function toCsv(name, die, statistics) {
+  const lines = distribution(die, statistics.counts).map(({ face, count, observed, expected }) =>
+    [name, face, count, observed.toFixed(6), expected === null ? '' : expected.toFixed(6)].join(','));
+  return ['die,face,count,observed_share,expected_share', ...lines, `${name},failed,${statistics.failures},,`, ''].join('\r\n');
+}

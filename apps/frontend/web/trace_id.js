@@ -13,8 +13,8 @@ async function copy(code) {
   }
 }
 
-// A trace id to select or copy, or a word on why there is none.
-export function traceId(id) {
+// A trace id to select, copy and, with `show`, look into, or a word on why there is none.
+export function traceId(id, show) {
   if (!id) return html('span', { class: 'facts' }, 'No trace id: no answer came.');
   const code = html('code', { class: 'trace-id' }, id);
   const button = html('button', { type: 'button', class: 'small', 'aria-label': `Copy trace id ${id}` }, 'Copy');
@@ -22,5 +22,10 @@ export function traceId(id) {
     button.textContent = (await copy(code)) ? 'Copied' : 'Select it';
     setTimeout(() => (button.textContent = 'Copy'), kFeedbackMs);
   });
-  return html('span', { class: 'trace' }, code, button);
+  const buttons = [button];
+  if (show) {
+    buttons.push(html('button', { type: 'button', class: 'small', 'aria-label': `Show trace ${id}` }, 'Show'));
+    buttons[1].addEventListener('click', () => show(id));
+  }
+  return html('span', { class: 'trace' }, code, ...buttons);
 }

@@ -34,6 +34,7 @@ export function explain(problem, die) {
   if (problem.type === 'die-not-found') {
     return { what: 'This die does not exist any more.', advice: 'Choose another: the list is being loaded again.' };
   }
+  if (problem.type === 'stopped') return { what: 'Stopped.', advice: 'What the services had begun they may still finish.' };
   if (problem.type === 'frontend-unreachable') {
     return { what: 'No answer: you are offline, or frontend has stopped.', advice: kSoon, service: 'frontend' };
   }
@@ -42,9 +43,20 @@ export function explain(problem, die) {
 }
 
 export function duration(ms) {
-  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms < 0.1 ? `${Math.round(ms * 1000)} µs` : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+// What fit() found, for people who never heard of chi-squared.
+export function inWordsOfFit({ chi, freedom, chance, missing, impossible }) {
+  if (impossible) return `${impossible.join(', ')} came up, which this die does not have.`;
+  if (missing) return `Too few results to judge the die: ${plural(missing, 'more roll')} will do.`;
+  if (freedom === 0) return 'Only one face can come up, and it does.';
+  const odds = chance < 0.001 ? 'in less than 0.1 %' : `in ${percent(chance)}`;
+  const test = `Chance alone gives a difference this large ${odds} of such series (χ² = ${chi.toFixed(1)}, ${freedom} degrees of freedom).`;
+  if (chance >= 0.05) return `As expected. ${test}`;
+  return chance >= 0.001 ? `Unusual. ${test} Roll more to see whether it stays.` : `Hardly chance. ${test}`;
 }

@@ -1,0 +1,56 @@
+// A trace as a tree, and the wait for the spans that are still on their way.
+
+import { Problem, getTrace } from './api.js';
+
+const kPatienceMs = 12000;
+const kFirstDelayMs = 250;
+const kMaxDelayMs = 2000;
+
+// The spans in the order of a waterfall, each with its `depth`, `children` and a `label` that tells it from others.
+export function arrange(spans) {
+  const nodes = new Map(spans.map((span) => [span.id, { ...span, children: [] }]));
+  const roots = [];
+  for (const node of nodes.values()) (nodes.get(node.parent)?.children ?? roots).push(node);
+  const byStart = (a, b) => a.start_us - b.start_us;
+  const visit = (node, depth) => {
+    node.depth = depth;
+    node.children.sort(byStart);
+    const callee = node.kind === 'client' && node.children.find((child) => child.service !== node.service);
+    const index = node.attributes['roll.index'];
+    node.label = callee ? `${node.name} → ${callee.service}` : index === undefined ? node.name : `${node.name} ${index}`;
+    for (const child of node.children) visit(child, depth + 1);
+  };
+  for (const root of roots.sort(byStart)) visit(root, 0);
+  return roots;
+}
+
+// Nothing is missing: every parent is there, and behind every call that was answered the span of who answered it.
+export function isComplete(spans) {
+  const ids = new Set(spans.map(({ id }) => id));
+  const parents = new Set(spans.map(({ parent }) => parent));
+  return spans.length > 0 && spans.every((span) =>
+    (!span.parent || ids.has(span.parent)) &&
+    !(span.attributes['http.response.status_code'] && span.kind === 'client' && !parents.has(span.id)));
+}
+
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// Asks until the trace is complete or patience ends; `onUpdate(trace, problem, waiting)` is told of every answer.
+export async function follow(id, signal, onUpdate) {
+  const end = performance.now() + kPatienceMs;
+  for (let delay = kFirstDelayMs; ; delay = Math.min(delay * 2, kMaxDelayMs)) {
+    let trace = null;
+    let problem = null;
+    try {
+      trace = (await getTrace(id, signal)).data;
+    } catch (failure) {
+      if (!(failure instanceof Problem)) throw failure;
+      problem = failure;
+    }
+    if (signal.aborted) return;
+    const waiting = !(trace && isComplete(trace.spans)) && performance.now() < end;
+    onUpdate(trace, problem, waiting);
+    if (!waiting) return;
+    await pause(delay);
+  }
+}

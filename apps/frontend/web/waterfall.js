@@ -1,0 +1,136 @@
+import { svg } from './dom.js';
+import { tickStep } from './histogram.js';
+import { duration, plural } from './words.js';
+
+const kRow = 28;
+const kTop = 26;
+const kTimeColumn = 62;
+const kIndent = 11;
+const kCharacter = 7.2;
+const kColors = 4;
+const kFold = 12;       // like spans side by side before the rest is folded
+const kUnfold = 100;    // how many more one press shows
+
+function groups(spans) {
+  const all = new Map();
+  for (const span of spans) {
+    const key = `${span.service} ${span.name}`;
+    if (!all.has(key)) all.set(key, []);
+    all.get(key).push(span);
+  }
+  return all;
+}
+
+// The rows to draw of what arrange() gave: spans, and where like spans are folded { rest, failed, unfold }. A failed span
+// is not folded before as many others. `limits` remembers what was unfolded.
+export function rowsOf(roots, limits) {
+  const rows = [];
+  const add = (node) => {
+    rows.push(node);
+    for (const [name, members] of groups(node.children)) {
+      const key = `${node.id} ${name}`;
+      const limit = limits.get(key) ?? kFold;
+      let failures = 0;
+      const folded = members.filter((span, i) => i >= limit && !(span.error && ++failures <= limit));
+      for (const span of members) if (!folded.includes(span)) add(span);
+      if (folded.length > 0) {
+        const failed = folded.filter(({ error }) => error).length;
+        rows.push({ id: key, rest: folded.length, failed, label: `+ ${folded.length} more ${members[0].name}`, depth: node.depth + 1,
+                    unfold: () => limits.set(key, limit + kUnfold) });
+      }
+    }
+  };
+  roots.forEach(add);
+  return rows;
+}
+
+const shorten = (text, room) => {
+  const most = Math.max(Math.floor(room / kCharacter), 3);
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+};
+
+const failedWords = (failed) => (failed ? `, ${failed} of them failed` : '');
+
+export function inWords(row, begin) {
+  if (row.rest) return `${plural(row.rest, 'more span')} like these${failedWords(row.failed)}. Press Enter to see them.`;
+  return `${row.service}, ${row.label}, after ${duration((row.start_us - begin) / 1000)}, took ` +
+    `${duration(row.duration_us / 1000)}${row.error ? `, failed ${row.message}` : ''}`;
+}
+
+function drawRow(row, i, { begin, labels, xOf, width, colors, selected }) {
+  const y = kTop + i * kRow;
+  const x = 8 + row.depth * kIndent;
+  const text = (attributes, words) => svg('text', { y: y + kRow / 2, 'dominant-baseline': 'central', ...attributes }, words);
+  const parts = [
+    svg('rect', { class: 'hit', x: 1, y: y + 1, width: width - 2, height: kRow - 2, rx: 5 }),
+    text({ class: 'name', x }, shorten((row.error ? '✕ ' : '') + row.label, labels - x)),
+  ];
+  if (!row.rest) {
+    const left = xOf(row.start_us);
+    parts.push(
+      svg('rect', { class: 'bar', x: left, y: y + 8, width: Math.max(xOf(row.start_us + row.duration_us) - left, 2.5), height: kRow - 16, rx: 2 }),
+      text({ class: 'took', x: width - 8, 'text-anchor': 'end' }, duration(row.duration_us / 1000)));
+  }
+  const kind = row.rest ? 'fold' : `s${colors.get(row.service) % kColors}`;
+  return svg('g', {
+    class: `row ${kind}${row.error || row.failed ? ' failed' : ''}`, role: 'treeitem', 'data-row': row.id,
+    'aria-level': row.depth + 1, 'aria-selected': String(row.id === selected), 'aria-label': inWords(row, begin), tabindex: -1,
+  }, ...parts);
+}
+
+function grid(begin, end, xOf, height, narrow) {
+  const total = Math.max((end - begin) / 1000, 0.001);
+  const step = tickStep(narrow ? total * 2 : total);
+  const parts = [];
+  for (let ms = 0; ms <= total * 1.0001; ms += step) {
+    const x = xOf(begin + ms * 1000);
+    parts.push(svg('line', { class: 'grid', x1: x, x2: x, y1: kTop - 4, y2: height }),
+               svg('text', { class: 'axis', x, y: 14, 'text-anchor': ms ? 'middle' : 'start' }, ms ? duration(ms) : '0'));
+  }
+  return parts;
+}
+
+// Draws rows into an <svg role="tree">, `width` pixels wide. `colors`: service → number. The row `focus`, by default the
+// selected one, is the one that Tab comes to.
+export function drawWaterfall(node, rows, { width, colors, selected, focus = selected }) {
+  const spans = rows.filter((row) => !row.rest);
+  const begin = Math.min(...spans.map(({ start_us: start }) => start));
+  const end = Math.max(...spans.map(({ start_us: start, duration_us: took }) => start + took));
+  const narrow = width < 520;
+  const labels = narrow ? width * 0.44 : Math.min(width * 0.34, 330);
+  const right = width - kTimeColumn - 10;
+  const xOf = (us) => labels + 10 + ((us - begin) / Math.max(end - begin, 1)) * (right - labels - 10);
+  const height = kTop + rows.length * kRow;
+  const hadFocus = node.contains(document.activeElement);
+  node.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  node.setAttribute('height', height);
+  const drawn = rows.map((row, i) => drawRow(row, i, { begin, labels, xOf, width, colors, selected }));
+  node.replaceChildren(svg('g', { 'aria-hidden': 'true' }, ...grid(begin, end, xOf, height, narrow)), ...drawn);
+  const stop = drawn[Math.max(rows.findIndex(({ id }) => id === focus), 0)];
+  stop?.setAttribute('tabindex', 0);
+  if (hadFocus) stop?.focus();
+}
+
+const kMoves = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+// Lets a drawn waterfall be used: arrows, Home and End move, click, Enter and Space call `onPick(id)`.
+export function listen(node, onPick) {
+  const rowOf = (event) => event.target.closest('.row');
+  node.addEventListener('click', (event) => { if (rowOf(event)) onPick(rowOf(event).dataset.row); });
+  node.addEventListener('keydown', (event) => {
+    const rows = [...node.querySelectorAll('.row')];
+    const at = rows.indexOf(rowOf(event));
+    if (at < 0) return;
+    if (event.key === 'Enter' || event.key === ' ') {
+      onPick(rows[at].dataset.row);
+    } else if (event.key in kMoves) {
+      const next = rows[Math.min(Math.max(at + kMoves[event.key], 0), rows.length - 1)];
+      rows[at].setAttribute('tabindex', -1);
+      next.setAttribute('tabindex', 0);
+      next.focus();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+}
