@@ -108,6 +108,8 @@ start_dice() {
   rm -f "$logs"/*.log "$logs"/*.log.1
   # Without a collector the spans go where the log lines go.
   if [[ -z ${OTEL_EXPORTER_OTLP_ENDPOINT:-} ]]; then export OTEL_TRACES_EXPORTER=${OTEL_TRACES_EXPORTER:-console}; fi
+  # What the page shows of a request; "0" is without.
+  export TRACE_BUFFER_BYTES=${TRACE_BUFFER_BYTES:-4194304}
   if [[ $store == postgres ]]; then start_postgres; fi
   start_service die-service PORT="$DIE_SERVICE_PORT" DIE_STORE="$store" \
     DIE_SPECIFICATIONS_FILE="$root/apps/die-service/die_specifications.json"

@@ -88,6 +88,17 @@ export async function traceShown(page) {
   return id;
 }
 
+// The rows of the waterfall: what is written, said and drawn.
+export function traceRows(page) {
+  return page.locator('#waterfall .row').evaluateAll((rows) => rows.map((row) => {
+    const bar = row.querySelector('.bar')?.getBoundingClientRect();
+    return {
+      name: row.querySelector('.name').textContent, took: row.querySelector('.took')?.textContent.trim(),
+      level: Number(row.getAttribute('aria-level')), words: row.getAttribute('aria-label'), left: bar?.left, right: bar?.right,
+    };
+  }));
+}
+
 // The column "observed" as a user reads it.
 export function statisticsShown(page) {
   return page.locator('#statistics tr').evaluateAll((rows) =>

@@ -11,6 +11,12 @@ export class Problem extends Error {
     super(detail || title || type);
     Object.assign(this, { type, title, status, detail, traceId, retryAfter, durationMs });
   }
+
+  // What was caught, if it is a problem; a fault of the page itself is thrown again.
+  static of(caught) {
+    if (caught instanceof Problem) return caught;
+    throw caught;
+  }
 }
 
 function traceIdOf(response, body) {
@@ -34,7 +40,6 @@ async function get(path, isValid, signal) {
   let body;
   try {
     response = await fetch(path, {
-      headers: { Accept: 'application/json, application/problem+json' },
       cache: 'no-store',
       signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
     });

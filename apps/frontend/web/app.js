@@ -4,7 +4,7 @@ import { Problem, describeDie, getSettings, listDice, rollMany, rollOnce } from 
 import { logAction } from './action_log.js';
 import { compare } from './compare.js';
 import { dieFace, restingDie } from './die_face.js';
-import { byId, html } from './dom.js';
+import { byId, cell, fill, html, rowHead, say } from './dom.js';
 import { drawHistogram } from './histogram.js';
 import { watchLoad } from './live.js';
 import { Retrier } from './retry.js';
@@ -23,23 +23,17 @@ const fresh = new Set();         // the dice described since the list was loaded
 const statistics = new Map();    // die → RunningStatistics
 let listed = false;
 let rolling = null;              // the AbortController of the roll under way
-let settings = null;
+let settings = { traces: 'services', links: {} };  // until loadSettings()
 let loadProblem = '';            // the type last shown, so that an outage is logged once
 let lostContact = false;         // the outcome on show is an outage that a later load ends
 
 const selected = () => byId('die').value;
-const trace = new TraceCard(() => settings);
+const traceCard = new TraceCard(() => settings);
 
-function log(entry) {
-  logAction({
-    ...entry,
-    show(id) {
-      byId('trace').scrollIntoView();
-      byId('trace').focus({ preventScroll: true });
-      trace.show(id);
-    },
-  });
-}
+const log = (entry) => logAction(entry, (id) => {
+  byId('trace').focus();
+  traceCard.show(id);
+});
 
 function statisticsOf(die) {
   if (!statistics.has(die)) statistics.set(die, new RunningStatistics());
@@ -64,7 +58,7 @@ function showHealth(asked, culprit) {
 function fillDice(dice) {
   const before = selected();
   const options = dice.length > 0 ? dice.map((die) => html('option', { value: die }, die)) : [html('option', { value: '' }, 'No dice')];
-  byId('die').replaceChildren(...options);
+  fill('die', options);
   if (dice.includes(before)) byId('die').value = before;
   else if (dice.includes('fair')) byId('die').value = 'fair';
   for (const id of ['die', 'roll-once', 'roll-many', 'compare-run']) byId(id).disabled = dice.length === 0;
@@ -72,11 +66,11 @@ function fillDice(dice) {
 
 async function loadDice() {
   if (!listed) {
-    const { data, traceId: id, durationMs } = await listDice();
+    const { data, ...rest } = await listDice();
     fillDice(data.dice);
     fresh.clear();
     listed = true;
-    log({ action: 'Load dice', die: '', outcome: plural(data.dice.length, 'die', 'dice'), durationMs, trace: id });
+    log({ action: 'Load dice', die: '', outcome: plural(data.dice.length, 'die', 'dice'), ...rest });
   }
   // The user may choose another die while one is being described.
   while (selected() && !fresh.has(selected())) {
@@ -91,9 +85,8 @@ function loadSucceeded() {
   byId('catalog').hidden = true;
   loadProblem = '';
   showHealth(kLoadPath);
-  if (!settings) loadSettings();
   if (lostContact) {
-    byId('outcome-advice').textContent = 'The services answer again: you can roll.';
+    say('outcome-advice', 'The services answer again: you can roll.');
     byId('outcome').classList.remove('bad');
   }
   showDie();
@@ -106,28 +99,27 @@ function loadFailed(problem, delayMs) {
   // With an older description the die can be rolled, and the outcome on show tells of the outage already.
   if (descriptions.has(selected())) return;
   const what = selected() ? `The die ${selected()} could not be loaded` : 'The list of dice could not be loaded';
-  byId('catalog-text').textContent = `${what}. ${why} Trying again in ${plural(delayMs / 1000, 'second')}.`;
-  byId('catalog-trace').replaceChildren(traceId(problem.traceId));
+  say('catalog-text', `${what}. ${why} Trying again in ${plural(delayMs / 1000, 'second')}.`);
+  fill('catalog-trace', [traceId(problem.traceId)]);
   byId('catalog').hidden = false;
   if (!selected()) byId('die').options[0].textContent = 'No dice yet';
   if (problem.type !== loadProblem) {
-    log({ action: 'Load dice', die: selected(), outcome: why, failed: true,
-                durationMs: problem.durationMs, trace: problem.traceId });
+    log({ action: 'Load dice', die: selected(), outcome: why, failed: true, durationMs: problem.durationMs, traceId: problem.traceId });
   }
   loadProblem = problem.type;
 }
 
 const loader = new Retrier(loadDice, loadFailed);
 
+// Without them the page does without links.
 async function loadSettings() {
   try {
     settings = (await getSettings()).data;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    return;  // asked for again when the dice are loaded again
+  } catch (failure) {
+    return void Problem.of(failure);
   }
   const { dashboard } = settings.links;
-  byId('live-links').replaceChildren(...(dashboard ? [html('a', { href: dashboard, rel: 'noreferrer' }, 'Open the dashboard')] : []));
+  if (dashboard) fill('live-links', [html('a', { href: dashboard }, 'Open the dashboard')]);
 }
 
 // ---- The die that is selected: its facts, its statistics, its histogram
@@ -145,8 +137,7 @@ function figure(value, digits) {
 
 function statisticsRows(seen, ideal) {
   const row = (name, key, digits, idealDigits) =>
-    html('tr', { 'data-figure': key }, html('th', { scope: 'row' }, name),
-         html('td', {}, figure(seen[key], digits)), html('td', {}, figure(ideal?.[key], idealDigits)));
+    html('tr', { 'data-figure': key }, rowHead(name), cell(figure(seen[key], digits)), cell(figure(ideal?.[key], idealDigits)));
   return [
     row('Results', 'count', 0, 1),
     row('Failures', 'failures', 0, 1),
@@ -161,53 +152,42 @@ function showDie() {
   const die = descriptions.get(selected());
   const seen = statisticsOf(selected());
   const summary = seen.summary();
-  byId('die-facts').textContent = die ? factsOf(die) : '';
-  byId('statistics-die').textContent = selected() ? ` of ${selected()}` : '';
-  byId('statistics').replaceChildren(...statisticsRows(summary, die && expectation(die, summary.rolls)));
+  say('die-facts', die ? factsOf(die) : '');
+  say('statistics-die', selected() ? ` of ${selected()}` : '');
+  fill('statistics', statisticsRows(summary, die && expectation(die, summary.rolls)));
   const histogram = byId('histogram');
   drawHistogram(histogram, distribution(die, seen.counts), Math.max(histogram.clientWidth, 240));
-  byId('verdict').textContent = die && summary.count ? inWordsOfFit(fit(die, seen.counts)) : '';
+  say('verdict', die && summary.count ? inWordsOfFit(fit(die, seen.counts)) : '');
   byId('csv').disabled = byId('clear').disabled = summary.rolls === 0;
 }
 
 // ---- The outcome of the last action
 
-function showOutcome({ text, advice = '', id, bad = false, lost = false }) {
-  byId('outcome-text').textContent = text;
-  byId('outcome-advice').textContent = advice;
-  byId('outcome-trace').replaceChildren(...(id === undefined ? [] : [traceId(id)]));
+function showOutcome({ text, advice = '', traceId: id, bad = false, lost = false }) {
+  say('outcome-text', text);
+  say('outcome-advice', advice);
+  fill('outcome-trace', id === undefined ? [] : [traceId(id)]);
   byId('outcome').classList.toggle('bad', bad);
   lostContact = lost;
 }
 
-function clearFelt() {
-  const felt = byId('felt');
-  felt.className = 'felt single';
-  felt.removeAttribute('tabindex');
-  felt.replaceChildren(restingDie());
-}
-
+// Without results a die rests on the felt.
 function showDice(results) {
   const felt = byId('felt');
-  const single = results.length === 1;
+  const single = results.length < 2;
   felt.className = `felt ${single ? 'single' : 'several'}${results.length > 100 ? ' crowd' : ''}`;
   // Something that scrolls must be reachable by keyboard.
   if (single) felt.removeAttribute('tabindex');
   else felt.tabIndex = 0;
-  felt.replaceChildren(single ? dieFace(results[0]) : html('ol', { 'aria-label': 'Results' },
+  felt.replaceChildren(results.length === 0 ? restingDie() : single ? dieFace(results[0]) : html('ol', { 'aria-label': 'Results' },
     ...results.map((result) => html('li', {}, dieFace(result)))));
 }
 
-function mean(results) {
-  return results.reduce((sum, result) => sum + result, 0) / results.length;
-}
-
-function outcomeOfMany(results) {
+function inWordsOfMany(results) {
   const good = results.filter((result) => result !== null);
   const failed = results.length - good.length;
-  const parts = [good.length ? `${plural(good.length, 'result')}, mean ${mean(good).toFixed(2)}` : 'no result'];
-  if (failed) parts.push(`${failed} failed`);
-  return { text: parts.join(', '), failed };
+  const mean = good.reduce((sum, result) => sum + result, 0) / good.length;
+  return (good.length ? `${plural(good.length, 'result')}, mean ${mean.toFixed(2)}` : 'no result') + (failed ? `, ${failed} failed` : '');
 }
 
 // ---- Rolling
@@ -220,8 +200,8 @@ function showProgress(made, of) {
   byId('under-way').hidden = false;
 }
 
-// `call(die, signal)` rolls, `shown(die, answer)` shows what came of it.
-async function act({ action, call, shown }) {
+// `roll(die, signal)` gives what is to be shown: { results, text, advice, outcome, durationMs, traceId }.
+async function act(action, roll) {
   const die = selected();
   if (rolling || !die) return;
   rolling = new AbortController();
@@ -231,13 +211,15 @@ async function act({ action, call, shown }) {
     if (byId('under-way').hidden) showProgress();
   }, kSlowMs);
   try {
-    const answer = await call(die, rolling.signal);
+    const made = await roll(die, rolling.signal);
     clearTimeout(slow);
-    shown(die, answer);
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
+    showDice(made.results);
+    showHealth(kServices);
+    showOutcome(made);
+    recordAction({ ...made, action, die });
+  } catch (failure) {
     clearTimeout(slow);
-    actionFailed(action, die, problem);
+    actionFailed(action, die, Problem.of(failure));
   } finally {
     clearTimeout(slow);
     rolling = null;
@@ -247,134 +229,81 @@ async function act({ action, call, shown }) {
   }
 }
 
+function recordAction(entry) {
+  log(entry);
+  traceCard.show(entry.traceId);
+}
+
 function actionFailed(action, die, problem) {
   const { what, advice, service } = explain(problem, descriptions.get(die));
-  const madeToFail = problem.type === 'roll-failed';
-  const stopped = problem.type === 'stopped';
+  const { type, traceId: id, durationMs } = problem;
+  const madeToFail = type === 'roll-failed';
   if (madeToFail) {
     statisticsOf(die).add([null]);
     showDice([null]);
     showHealth(kServices);
   } else {
-    clearFelt();
+    showDice([]);
     if (service) showHealth(kServices, service);
   }
   const lost = service === 'frontend' || service === 'die-service';
   showOutcome({
-    text: madeToFail || stopped ? what : `${what} The roll was not made.`,
+    text: madeToFail || type === 'stopped' ? what : `${what} The roll was not made.`,
     advice: lost ? `${advice} This page tells you when it answers again.` : advice,
-    id: stopped ? undefined : problem.traceId, bad: !stopped, lost,
+    traceId: id, bad: true, lost,
   });
-  log({ action, die, outcome: what, failed: true, durationMs: problem.durationMs, trace: problem.traceId });
-  if (!stopped) trace.show(problem.traceId);
-  if (lost || problem.type === 'die-not-found') {
+  recordAction({ action, die, outcome: what, failed: true, durationMs, traceId: id });
+  if (lost || type === 'die-not-found') {
     listed = false;
     loader.run();
   }
 }
 
-function actionSucceeded({ action, die, results, text, advice, outcome, durationMs, id }) {
-  showDice(results);
-  showHealth(kServices);
-  showOutcome({ text, advice, id });
-  log({ action, die, outcome, durationMs, trace: id });
-  trace.show(id);
-}
+const rollTheDieOnce = () => act('Roll once', async (die, signal) => {
+  const { data: { result }, ...rest } = await rollOnce(die, signal);
+  statisticsOf(die).add([result]);
+  return { ...rest, results: [result], outcome: String(result), text: `The ${die} die rolled ${result}`,
+           advice: `It took ${duration(rest.durationMs)}.` };
+});
 
-function rollTheDieOnce() {
-  const action = 'Roll once';
-  return act({
-    action,
-    call: rollOnce,
-    shown(die, { data, traceId: id, durationMs }) {
-      statisticsOf(die).add([data.result]);
-      actionSucceeded({
-        action, die, results: [data.result], outcome: String(data.result), durationMs, id,
-        text: `The ${die} die rolled ${data.result}`, advice: `It took ${duration(durationMs)}.`,
-      });
-    },
+const rollTheDieManyTimes = (times) => act(`Roll ${times}`, async (die, signal) => {
+  const { data: { results }, ...rest } = await rollMany(die, times, signal);
+  statisticsOf(die).add(results);
+  const outcome = inWordsOfMany(results);
+  const why = results.includes(null) ? whyRollsFail(descriptions.get(die)) : '';
+  return { ...rest, results, outcome, text: `${plural(times, 'roll')} of ${die}: ${outcome}`,
+           advice: `It took ${duration(rest.durationMs)}. ${why}` };
+});
+
+const compareRolls = (times) => act(`Compare ${times}`, async (die, signal) => {
+  const { oneByOneMs, atOnceMs, results, traceId: id } = await compare(die, times, signal, (some, made) => {
+    statisticsOf(die).add(some);
+    showProgress(made, times);
   });
-}
-
-function rollTheDieManyTimes(times) {
-  const action = `Roll ${times}`;
-  return act({
-    action,
-    call: (die, signal) => rollMany(die, times, signal),
-    shown(die, { data, traceId: id, durationMs }) {
-      const { text, failed } = outcomeOfMany(data.results);
-      statisticsOf(die).add(data.results);
-      actionSucceeded({
-        action, die, results: data.results, outcome: text, durationMs, id,
-        text: `${plural(times, 'roll')} of ${die}: ${text}`,
-        advice: `It took ${duration(durationMs)}. ${failed ? whyRollsFail(descriptions.get(die)) : ''}`,
-      });
-    },
-  });
-}
-
-// A single roll whose die fails is a roll all the same.
-async function rollOnceOrFail(die, signal) {
-  try {
-    const { data, durationMs } = await rollOnce(die, signal);
-    return { results: [data.result], durationMs };
-  } catch (problem) {
-    if (problem.type !== 'roll-failed') throw problem;
-    return { results: [null], durationMs: problem.durationMs };
-  }
-}
-
-function compareRolls(times) {
-  const action = `Compare ${times}`;
-  return act({
-    action,
-    call: (die, signal) => compare(times, {
-      roll: () => rollOnceOrFail(die, signal),
-      rollAll: async () => {
-        const answer = await rollMany(die, times, signal);
-        return { ...answer, results: answer.data.results };
-      },
-      onResults(results, made) {
-        statisticsOf(die).add(results);
-        showProgress(made, times);
-      },
-    }),
-    shown(die, { results, oneByOneMs, atOnceMs, traceId: id }) {
-      const outcome = `${duration(oneByOneMs)} one by one, ${duration(atOnceMs)} at once`;
-      actionSucceeded({
-        action, die, results, outcome, durationMs: oneByOneMs + atOnceMs, id,
-        text: `${plural(times, 'roll')} of ${die}: ${outcome}`, advice: 'On the felt are those rolled at once.',
-      });
-    },
-  });
-}
+  const outcome = `${duration(oneByOneMs)} one by one, ${duration(atOnceMs)} at once`;
+  return { traceId: id, durationMs: oneByOneMs + atOnceMs, results, outcome, text: `${plural(times, 'roll')} of ${die}: ${outcome}`,
+           advice: 'On the felt are those rolled at once.' };
+});
 
 // A number field gives '' for anything that is not a number.
 function checkedTimes() {
   const field = byId('times');
   const times = Number(field.value);
   const good = field.value !== '' && Number.isInteger(times) && times >= 1 && times <= kMaxTimes;
-  byId('times-hint').textContent = good
-    ? `From 1 to ${kMaxTimes}, all at the same time.`
-    : `Enter a whole number from 1 to ${kMaxTimes}.`;
+  say('times-hint', good ? `From 1 to ${kMaxTimes}, all at the same time.` : `Enter a whole number from 1 to ${kMaxTimes}.`);
   byId('times-hint').classList.toggle('bad', !good);
   field.setAttribute('aria-invalid', String(!good));
-  if (good) byId('compare-hint').textContent = `Rolls once ${plural(times, 'time')}, then ${times} at once: the number is the one above.`;
   return good ? times : null;
 }
 
 // ---- Events
 
-function onSubmit(form, handler) {
-  byId(form).addEventListener('submit', (event) => {
-    event.preventDefault();
-    handler();
-  });
-}
+const on = (id, type, handler) => byId(id).addEventListener(type, handler);
 
-function onSubmitWithTimes(form, handler) {
-  onSubmit(form, () => {
-    const times = checkedTimes();
+function onSubmit(form, handler, withTimes) {
+  on(form, 'submit', (event) => {
+    event.preventDefault();
+    const times = withTimes && checkedTimes();
     if (times === null) byId('times').focus();
     else handler(times);
   });
@@ -387,27 +316,27 @@ function download(name, type, text) {
 }
 
 onSubmit('once', rollTheDieOnce);
-onSubmitWithTimes('many', rollTheDieManyTimes);
-onSubmitWithTimes('compare', compareRolls);
-byId('stop').addEventListener('click', () => rolling?.abort());
-byId('csv').addEventListener('click', () => {
+onSubmit('many', rollTheDieManyTimes, true);
+onSubmit('compare', compareRolls, true);
+on('stop', 'click', () => rolling?.abort());
+on('csv', 'click', () => {
   const die = selected();
   download(`${die}.csv`, 'text/csv', toCsv(die, descriptions.get(die), statisticsOf(die)));
 });
-byId('times').addEventListener('input', checkedTimes);
-byId('die').addEventListener('change', () => {
+on('times', 'input', checkedTimes);
+on('die', 'change', () => {
   showDie();
   loader.run();
 });
-byId('clear').addEventListener('click', () => {
+on('clear', 'click', () => {
   statistics.delete(selected());
   showDie();
 });
-byId('catalog-retry').addEventListener('click', () => loader.run());
+on('catalog-retry', 'click', () => loader.run());
 addEventListener('online', () => loader.run());
-clearFelt();
-checkedTimes();
+showDice([]);
 new ResizeObserver(showDie).observe(byId('histogram'));
 
 loader.run();
+loadSettings();
 watchLoad();

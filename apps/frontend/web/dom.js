@@ -7,6 +7,8 @@ function build(node, attributes, children) {
 }
 
 export const byId = (id) => document.getElementById(id);
+export const say = (id, text) => { byId(id).textContent = text; };
+export const fill = (id, nodes) => byId(id).replaceChildren(...nodes);
 
 export function html(tag, attributes = {}, ...children) {
   return build(document.createElement(tag), attributes, children);
@@ -15,3 +17,6 @@ export function html(tag, attributes = {}, ...children) {
 export function svg(tag, attributes = {}, ...children) {
   return build(document.createElementNS(kSvg, tag), attributes, children);
 }
+
+export const cell = (content, attributes = {}) => html('td', attributes, content);
+export const rowHead = (content) => html('th', { scope: 'row' }, content);

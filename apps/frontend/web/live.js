@@ -1,7 +1,7 @@
 // The panel that shows the load of each service as it happens, from its metrics alone.
 
 import { Problem, getMetrics } from './api.js';
-import { byId, html, svg } from './dom.js';
+import { cell, fill, html, rowHead, say, svg } from './dom.js';
 import { load, readMetrics } from './metrics.js';
 import { duration, kServices, percent } from './words.js';
 
@@ -30,25 +30,23 @@ function sparkline(service) {
     const rect = (name, y, tall) => svg('rect', { class: name, x, y, width: slot - 0.6, height: tall });
     return [rect('bar', kHeight - height, height - failed), ...(failed ? [rect('bad-bar', kHeight - failed, failed)] : [])];
   });
-  return svg('svg', { class: 'sparkline', viewBox: `0 0 ${kWidth} ${kHeight}`, preserveAspectRatio: 'none', role: 'img',
-                      'aria-label': `Requests a second at ${service} in the last two minutes, at most ${highest.toFixed(1)}` },
-             svg('line', { class: 'grid', x1: 0, x2: kWidth, y1: kHeight, y2: kHeight }), ...bars);
+  return svg('svg', { class: 'sparkline', viewBox: `0 0 ${kWidth} ${kHeight}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+             svg('line', { class: 'grid', x2: kWidth, y1: kHeight, y2: kHeight }), ...bars);
 }
 
 const seconds = (value) => (value === null ? '–' : value === Infinity ? '> 10 s' : duration(value * 1000));
 
 function row(service) {
   const now = readings.at(-1);
-  const down = !now?.services[service];
+  const down = now && !now.services[service];
   const seen = between(readings.at(-1 - Math.min(kWindow, readings.length - 1)), now, service);
-  const cell = (name, text, bad) => html('td', { class: bad ? 'figure bad' : 'figure', 'data-live': name }, text);
-  return html('tr', { 'data-service': service, ...(down && readings.length ? { class: 'failed' } : {}) },
-    html('th', { scope: 'row' }, service),
-    ...(down ? [html('td', { colspan: 3, class: 'down' }, readings.length ? 'does not answer' : '')] : [
-      cell('rate', seen ? seen.rate.toFixed(1) : '–'),
-      cell('errors', seen ? percent(seen.errorShare) : '–', seen?.errorShare > 0),
-      cell('p95', seen ? seconds(seen.p95) : '–')]),
-    html('td', { class: 'trend' }, sparkline(service)));
+  const figure = (name, text, bad) => cell(text, { class: bad ? 'figure bad' : 'figure', 'data-live': name });
+  return html('tr', { 'data-service': service }, rowHead(service),
+    ...(down ? [cell('does not answer', { colspan: 3, class: 'bad' })] : [
+      figure('rate', seen ? seen.rate.toFixed(1) : '–'),
+      figure('errors', seen ? percent(seen.errorShare) : '–', seen?.errorShare > 0),
+      figure('p95', seen ? seconds(seen.p95) : '–')]),
+    cell(sparkline(service), { class: 'trend' }));
 }
 
 function poolWords() {
@@ -57,8 +55,8 @@ function poolWords() {
 }
 
 function draw() {
-  byId('live').replaceChildren(...kServices.map(row));
-  byId('live-note').textContent = answered ? poolWords() : 'frontend does not answer: these figures are old.';
+  fill('live', kServices.map(row));
+  say('live-note', answered ? poolWords() : 'frontend does not answer: these figures are old.');
 }
 
 async function read() {
@@ -68,8 +66,8 @@ async function read() {
     readings.push({ at: performance.now(), services });
     if (readings.length > kKept) readings.shift();
     answered = true;
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
+  } catch (failure) {
+    Problem.of(failure);
     answered = false;
   }
   draw();

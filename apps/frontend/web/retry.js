@@ -36,9 +36,8 @@ export class Retrier {
     try {
       await this.#task();
       return true;
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      this.#onFailure(problem, delayMs);
+    } catch (failure) {
+      this.#onFailure(Problem.of(failure), delayMs);
       return false;
     }
   }

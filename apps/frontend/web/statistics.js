@@ -18,6 +18,8 @@ function range(faces) {
   return faces.length === 0 ? { min: null, max: null } : { min: Math.min(...faces), max: Math.max(...faces) };
 }
 
+const totalOf = (counts) => [...counts.values()].reduce((sum, n) => sum + n, 0);
+
 // The results of one die so far, kept as a count per face, so that memory does not grow with the rolls.
 export class RunningStatistics {
   counts = new Map();
@@ -32,7 +34,7 @@ export class RunningStatistics {
   }
 
   summary() {
-    const count = [...this.counts.values()].reduce((sum, n) => sum + n, 0);
+    const count = totalOf(this.counts);
     return {
       count,
       failures: this.failures,
@@ -47,9 +49,11 @@ function probabilitiesOf(die) {
   return Object.entries(die.probabilities).map(([face, p]) => [Number(face), p]);
 }
 
+const likelyOf = (die) => probabilitiesOf(die).filter(([, p]) => p > 0);
+
 // The same figures for `rolls` rolls of a perfect die.
 export function expectation(die, rolls) {
-  const likely = probabilitiesOf(die).filter(([, p]) => p > 0);
+  const likely = likelyOf(die);
   const failures = rolls * (die.error_rate ?? 0);
   return { count: rolls - failures, failures, ...range(likely.map(([face]) => face)), ...moments(likely) };
 }
@@ -57,7 +61,7 @@ export function expectation(die, rolls) {
 // One entry per face, in order: how often it came up and the share of results it should have.
 export function distribution(die, counts) {
   const expected = new Map(die ? probabilitiesOf(die) : []);
-  const total = [...counts.values()].reduce((sum, n) => sum + n, 0);
+  const total = totalOf(counts);
   const faces = [...new Set([...expected.keys(), ...counts.keys()])].sort((a, b) => a - b);
   return faces.map((face) => {
     const count = counts.get(face) ?? 0;
@@ -84,9 +88,9 @@ function chanceAbove(x, freedom) {
 // How far the counts are from those of a perfect die: { chi, freedom, chance }, `chance` being that of a deviation as
 // large or larger; { missing } results until the test means something; { impossible } faces that the die does not have.
 export function fit(die, counts) {
-  const likely = probabilitiesOf(die).filter(([, p]) => p > 0);
+  const likely = likelyOf(die);
   const impossible = [...counts.keys()].filter((face) => !likely.some(([known]) => known === face));
-  const total = [...counts.values()].reduce((sum, n) => sum + n, 0);
+  const total = totalOf(counts);
   // The usual rule: at least five results expected of every face.
   const missing = Math.ceil(5 / Math.min(...likely.map(([, p]) => p)) - 1e-9) - total;
   if (impossible.length > 0) return { impossible };

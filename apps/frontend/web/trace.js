@@ -24,6 +24,14 @@ export function arrange(spans) {
   return roots;
 }
 
+export const withAllBelow = (node) => [node, ...node.children.flatMap(withAllBelow)];
+
+// When the first of some spans begins and the last ends.
+export const extent = (spans) => [
+  Math.min(...spans.map((span) => span.start_us)),
+  Math.max(...spans.map((span) => span.start_us + span.duration_us)),
+];
+
 // Nothing is missing: every parent is there, and behind every call that was answered the span of who answered it.
 export function isComplete(spans) {
   const ids = new Set(spans.map(({ id }) => id));
@@ -44,8 +52,7 @@ export async function follow(id, signal, onUpdate) {
     try {
       trace = (await getTrace(id, signal)).data;
     } catch (failure) {
-      if (!(failure instanceof Problem)) throw failure;
-      problem = failure;
+      problem = Problem.of(failure);
     }
     if (signal.aborted) return;
     const waiting = !(trace && isComplete(trace.spans)) && performance.now() < end;

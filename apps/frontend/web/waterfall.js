@@ -1,12 +1,12 @@
 import { svg } from './dom.js';
 import { tickStep } from './histogram.js';
-import { duration, plural } from './words.js';
+import { extent } from './trace.js';
+import { duration } from './words.js';
 
 const kRow = 28;
 const kTop = 26;
 const kTimeColumn = 62;
 const kIndent = 11;
-const kCharacter = 7.2;
 const kColors = 4;
 const kFold = 12;       // like spans side by side before the rest is folded
 const kUnfold = 100;    // how many more one press shows
@@ -44,38 +44,34 @@ export function rowsOf(roots, limits) {
   return rows;
 }
 
-const shorten = (text, room) => {
-  const most = Math.max(Math.floor(room / kCharacter), 3);
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-};
-
-const failedWords = (failed) => (failed ? `, ${failed} of them failed` : '');
-
-export function inWords(row, begin) {
-  if (row.rest) return `${plural(row.rest, 'more span')} like these${failedWords(row.failed)}. Press Enter to see them.`;
-  return `${row.service}, ${row.label}, after ${duration((row.start_us - begin) / 1000)}, took ` +
-    `${duration(row.duration_us / 1000)}${row.error ? `, failed ${row.message}` : ''}`;
+// Begins with what can be seen, so that who speaks to the computer can say it.
+function inWords(row, took, begin) {
+  const failed = row.error ? `, failed ${row.message}` : row.failed ? `, ${row.failed} failed` : '';
+  return row.rest ? `${row.label}${failed}, Enter shows them`
+    : `${row.label} ${took}, ${row.service}, after ${duration((row.start_us - begin) / 1000)}${failed}`;
 }
 
 function drawRow(row, i, { begin, labels, xOf, width, colors, selected }) {
   const y = kTop + i * kRow;
   const x = 8 + row.depth * kIndent;
-  const text = (attributes, words) => svg('text', { y: y + kRow / 2, 'dominant-baseline': 'central', ...attributes }, words);
+  const took = row.rest ? '' : duration(row.duration_us / 1000);
+  const middle = { y: '50%', 'dominant-baseline': 'central' };
+  // An <svg> inside cuts off what is too long.
   const parts = [
-    svg('rect', { class: 'hit', x: 1, y: y + 1, width: width - 2, height: kRow - 2, rx: 5 }),
-    text({ class: 'name', x }, shorten((row.error ? '✕ ' : '') + row.label, labels - x)),
+    svg('rect', { class: 'hit', x: 1, width: width - 2, height: kRow - 2, rx: 5 }),
+    svg('svg', { x, width: Math.max(labels - x, 30) }, svg('text', { class: 'name', ...middle }, (row.error ? '✕ ' : '') + row.label)),
   ];
   if (!row.rest) {
     const left = xOf(row.start_us);
     parts.push(
-      svg('rect', { class: 'bar', x: left, y: y + 8, width: Math.max(xOf(row.start_us + row.duration_us) - left, 2.5), height: kRow - 16, rx: 2 }),
-      text({ class: 'took', x: width - 8, 'text-anchor': 'end' }, duration(row.duration_us / 1000)));
+      svg('rect', { class: 'bar', x: left, y: 7, width: Math.max(xOf(row.start_us + row.duration_us) - left, 2.5), height: kRow - 16, rx: 2 }),
+      svg('text', { class: 'took', x: width - 8, 'text-anchor': 'end', ...middle }, ` ${took}`));
   }
   const kind = row.rest ? 'fold' : `s${colors.get(row.service) % kColors}`;
   return svg('g', {
     class: `row ${kind}${row.error || row.failed ? ' failed' : ''}`, role: 'treeitem', 'data-row': row.id,
-    'aria-level': row.depth + 1, 'aria-selected': String(row.id === selected), 'aria-label': inWords(row, begin), tabindex: -1,
-  }, ...parts);
+    'aria-level': row.depth + 1, 'aria-selected': String(row.id === selected), 'aria-label': inWords(row, took, begin), tabindex: -1,
+  }, svg('svg', { y, width, height: kRow - 2 }, ...parts));
 }
 
 function grid(begin, end, xOf, height, narrow) {
@@ -93,9 +89,7 @@ function grid(begin, end, xOf, height, narrow) {
 // Draws rows into an <svg role="tree">, `width` pixels wide. `colors`: service → number. The row `focus`, by default the
 // selected one, is the one that Tab comes to.
 export function drawWaterfall(node, rows, { width, colors, selected, focus = selected }) {
-  const spans = rows.filter((row) => !row.rest);
-  const begin = Math.min(...spans.map(({ start_us: start }) => start));
-  const end = Math.max(...spans.map(({ start_us: start, duration_us: took }) => start + took));
+  const [begin, end] = extent(rows.filter((row) => !row.rest));
   const narrow = width < 520;
   const labels = narrow ? width * 0.44 : Math.min(width * 0.34, 330);
   const right = width - kTimeColumn - 10;

@@ -43,7 +43,7 @@ export function explain(problem, die) {
 }
 
 export function duration(ms) {
-  return ms < 0.1 ? `${Math.round(ms * 1000)} µs` : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return ms === 0 ? '0' : ms < 0.1 ? `${Math.round(ms * 1000)} µs` : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 export function plural(count, one, many = `${one}s`) {
@@ -56,7 +56,7 @@ export function inWordsOfFit({ chi, freedom, chance, missing, impossible }) {
   if (missing) return `Too few results to judge the die: ${plural(missing, 'more roll')} will do.`;
   if (freedom === 0) return 'Only one face can come up, and it does.';
   const odds = chance < 0.001 ? 'in less than 0.1 %' : `in ${percent(chance)}`;
-  const test = `Chance alone gives a difference this large ${odds} of such series (χ² = ${chi.toFixed(1)}, ${freedom} degrees of freedom).`;
+  const test = `Chance alone gives a difference this large ${odds} of such series (χ² ${chi.toFixed(1)}, ${plural(freedom, 'degree')} of freedom).`;
   if (chance >= 0.05) return `As expected. ${test}`;
   return chance >= 0.001 ? `Unusual. ${test} Roll more to see whether it stays.` : `Hardly chance. ${test}`;
 }
