@@ -41,7 +41,7 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.die_service.timeout = timeout;
   config.trace_query_url =
       parser.Url("TRACE_QUERY_URL", "",
-                 "where the page's traces are, a Tempo or what answers alike; else each service's buffer");
+                 "where the page finds traces beside each service's buffer: a Tempo, or what answers alike");
   config.links.dashboard = ReadLink(parser, "DASHBOARD_LINK", "the page's link to a dashboard");
   config.links.trace = ReadLink(parser, "TRACE_LINK", "the page's link to a trace, {trace_id} for its id");
   config.links.logs =

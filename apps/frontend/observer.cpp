@@ -75,12 +75,11 @@ std::string Observer::Trace(std::string_view trace_id) {
     }
     view.AddUnreachable(client.peer());
   };
-  if (store_) {
-    ask(*store_, "/api/traces/" + std::string(trace_id));
-  } else {
-    if (own_ != nullptr) view.Add(own_->Find(trace_id));
+  if (own_ != nullptr) {
+    view.Add(own_->Find(trace_id));
     for (const auto& service : services_) ask(*service, "/traces/" + std::string(trace_id));
   }
+  if (store_) ask(*store_, "/api/traces/" + std::string(trace_id));
   return view.Finish();
 }
 

@@ -14,7 +14,7 @@ namespace frontend {
 /// Where the page's view of the system comes from.
 struct ObserverConfig {
   std::vector<obs::http::ClientConfig> services;  ///< beside this one
-  std::string trace_query_url{};  ///< of a store that answers as Tempo does; empty: the services' own buffers
+  std::string trace_query_url{};                  ///< of a store that answers as Tempo does; may be empty
 };
 
 /// Looks at the system for the page. These calls are nobody's request: they stay out of the service's metrics
@@ -27,7 +27,7 @@ class Observer {
   enum class TraceSource { kNone, kServices, kStore };
   TraceSource trace_source() const;
 
-  /// What is known of a trace now, in the form of TraceView.
+  /// What the store and the services' buffers, where there are any, know of a trace now, as a TraceView.
   std::string Trace(std::string_view trace_id);
   /// `{"frontend":"…","dice-roller":"…","die-service":null}`: of each service the lines of its metrics that
   /// the page draws, null for one that does not answer.

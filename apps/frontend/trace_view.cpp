@@ -103,13 +103,13 @@ void WriteAny(Writer& json, const Value& any) {
   }
 }
 
-void WriteSpan(Writer& json, std::string_view service, const Value& span) {
+void WriteSpan(Writer& json, std::string_view service, std::string_view id, const Value& span) {
   const std::uint64_t start = Number(Member(span, "startTimeUnixNano"));
   const std::uint64_t end = Number(Member(span, "endTimeUnixNano"));
   const Value& status = Member(span, "status");
   json.StartObject();
   WriteText(json, "service", service);
-  WriteText(json, "id", SpanId(Member(span, "spanId")));
+  WriteText(json, "id", id);
   WriteText(json, "parent", SpanId(Member(span, "parentSpanId")));
   WriteText(json, "name", Text(Member(span, "name")));
   WriteText(json, "kind", Kind(Member(span, "kind")));
@@ -144,7 +144,8 @@ bool TraceView::Add(std::string_view text) {
     for (const Value& scope_spans :
          Array(resource_spans, "scopeSpans", "instrumentationLibrarySpans").GetArray()) {
       for (const Value& span : Array(scope_spans, "spans", "").GetArray()) {
-        WriteSpan(spans_.writer, service, span);
+        const auto [id, fresh] = span_ids_.insert(SpanId(Member(span, "spanId")));
+        if (fresh) WriteSpan(spans_.writer, service, *id, span);
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,8 @@ class TraceView {
   explicit TraceView(std::string_view trace_id);
 
   /// `json`: OTLP's JSON for traces, as the specification has it or as Tempo writes it: `batches`, ids in
-  /// base64, enumerators by name. A member `logs` holds log lines. False when it is nothing of the kind.
+  /// base64, enumerators by name. A member `logs` holds log lines. A span that is there already is passed
+  /// over. False when it is nothing of the kind.
   bool Add(std::string_view json);
   /// A source that did not answer as it should, so that spans may be missing.
   void AddUnreachable(std::string_view source);
@@ -34,6 +36,7 @@ class TraceView {
     Writer writer{buffer};
   };
   const std::string trace_id_;
+  std::set<std::string> span_ids_;
   List spans_;
   List logs_;
   List unreachable_;

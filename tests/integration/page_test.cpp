@@ -136,10 +136,26 @@ TEST_F(Page, IsShownTheTraceOfAStore) {
                              R"({"spanId":"APBnqgupArg=","name":"far","kind":"SPAN_KIND_SERVER"}]}]}]})"};
   });
   system.frontend.Set("TRACE_QUERY_URL", store.url() + "/prefix/");
-  StartWithBuffers();
+  system.Start();
   EXPECT_EQ(Ask("/page/settings")["traces"].Text(), "store");
   EXPECT_THAT(Outline(Ask("/page/traces/" + kUnknown)), UnorderedElementsAre("elsewhere server far"));
-  EXPECT_THAT(Ask("/page/traces/" + Roll())["spans"].Items(), IsEmpty()) << "the store alone is asked";
+  EXPECT_THAT(Ask("/page/traces/" + Roll())["spans"].Items(), IsEmpty()) << "it is not there yet";
+}
+
+TEST_F(Page, IsShownWhatAStoreAndTheBuffersKnowTogether) {
+  FakeServer store([this](const FakeRequest& request) {
+    // What dice-roller knows, and one span more.
+    constexpr std::string_view kSpans = R"("spans":[)";
+    const std::string trace_id = request.target.substr(request.target.rfind('/') + 1);
+    std::string body = system.dice_roller.Get("/traces/" + trace_id).body;
+    body.insert(body.find(kSpans) + kSpans.size(), R"({"spanId":"00f067aa0ba902b7","name":"proxy"},)");
+    return FakeReply{.body = body};
+  });
+  system.frontend.Set("TRACE_QUERY_URL", store.url());
+  StartWithBuffers();
+  const Json trace = Ask("/page/traces/" + Roll());
+  EXPECT_THAT(trace["spans"].Items(), SizeIs(7)) << "each span once";
+  EXPECT_THAT(Outline(trace), testing::Contains("dice-roller internal proxy"));
 }
 
 class BadStore : public Page, public testing::WithParamInterface<FakeReply> {};

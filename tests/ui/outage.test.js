@@ -20,12 +20,12 @@ describe('When a service is really down', () => {
     assert.equal((await traceRows(page)).at(-1).name, '✕ GET', 'the call that nobody answered');
     assert.equal(await textOf(page, '#span-failure'), 'Failed. die-service cannot be reached.');
     assert.match(await textOf(page, '#span-facts'), /^client span of dice-roller/);
-    await waitForText(page, '[data-service=die-service]', /does not answer/);
+    await waitForText(page, '#live [data-service=die-service]', /does not answer/);
     assert.deepEqual(await page.locator('#chain .broken').allTextContents(), ['die-service (does not answer)']);
 
     await dieService.start();
     await waitForText(page, '#outcome-advice', /^The services answer again: you can roll\.$/);
-    await page.locator('[data-service=die-service] [data-live=rate]').waitFor();
+    await page.locator('#live [data-service=die-service] [data-live=rate]').waitFor();
     await rollOnce(page);
     assert.match(await textOf(page, '#outcome-text'), /^The fair die rolled [1-6]$/);
     await waitForText(page, '#trace-status', /^6 spans of 3 services/);

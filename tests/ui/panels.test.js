@@ -67,7 +67,8 @@ describe('Comparing, statistics and load', () => {
     await chooseDie(page, 'fair');
     await page.route('**/roll-async?*', () => {});
     await page.press('#times', 'Enter');
-    await page.locator('#stop').focus();
+    await page.locator('#stop').waitFor();
+    await page.focus('#stop');
     await act(page, () => page.keyboard.press('Enter'));
     assert.equal(await textOf(page, '#outcome-text'), 'Stopped.');
     await page.unrouteAll({ behavior: 'ignoreErrors' });
@@ -77,14 +78,17 @@ describe('Comparing, statistics and load', () => {
     const { page } = await openPage(t, browser);
     await chooseDie(page, 'fair');
     let results = [1, 2, 3, 4, 5, 6];
-    await page.route('**/roll-async?*', (route) => route.fulfill({ json: { results } }));
+    let answers = 0;
+    await page.route('**/roll-async?*', (route) => route.fulfill({ json: { results, trace_id: String(++answers).padStart(32, '0') } }));
     await rollMany(page, 6);
     assert.equal(await textOf(page, '#verdict'), 'Too few results to judge the die: 24 more rolls will do.');
     for (let i = 0; i < 4; ++i) await rollMany(page, 6);
     assert.equal(await textOf(page, '#verdict'), 'As expected. Chance alone gives a difference this large in 100 % of such series (χ² 0.0, 5 degrees of freedom).');
     results = Array(6).fill(6);
     await rollMany(page, 6);
-    assert.match(await textOf(page, '#verdict'), /^Unusual\. Chance alone gives a difference this large in 1\.\d % .* Roll more/);
+    assert.match(await textOf(page, '#verdict'), /^As expected\. .* in 41\.6 % .* \(χ² 5\.0, 5 degrees of freedom\)\.$/);
+    await rollMany(page, 6);
+    assert.match(await textOf(page, '#verdict'), /^Unusual\. .* in 0\.4 % .* Roll more to see whether it stays\.$/);
     await rollMany(page, 6);
     assert.match(await textOf(page, '#verdict'), /^Hardly chance\..* less than 0\.1 %/);
     results = [9];
@@ -120,14 +124,14 @@ describe('Comparing, statistics and load', () => {
     await chooseDie(page, 'extreme');
     const figures = () => page.locator('#live tr').evaluateAll((rows) => Object.fromEntries(rows.map((row) =>
       [row.dataset.service, Object.fromEntries([...row.querySelectorAll('[data-live]')].map((cell) => [cell.dataset.live, cell.innerText]))])));
-    await page.waitForFunction(() => /\d/.test(document.querySelector('[data-service=frontend] [data-live=rate]')?.innerText));
+    await page.waitForFunction(() => /\d/.test(document.querySelector('#live [data-service=frontend] [data-live=rate]')?.innerText));
     do await rollOnce(page); while (await textOf(page, '#outcome-text') !== 'The roll failed.');
-    await page.waitForFunction(() => parseFloat(document.querySelector('[data-service=dice-roller] [data-live=errors]')?.innerText) > 0);
+    await page.waitForFunction(() => parseFloat(document.querySelector('#live [data-service=dice-roller] [data-live=errors]')?.innerText) > 0);
     const { frontend, 'dice-roller': roller, 'die-service': dice } = await figures();
     assert.ok(parseFloat(frontend.rate) > 0 && parseFloat(roller.rate) > 0 && parseFloat(dice.rate) > 0, JSON.stringify({ frontend, roller, dice }));
     for (const { p95 } of [frontend, roller, dice]) assert.match(p95, /^[\d.]+ (µs|ms|s)$/);
     assert.equal(dice.errors, '0 %', 'the fault is not its own');
-    assert.ok(await page.locator('[data-service=dice-roller] .bad-bar').count() > 0);
+    assert.ok(await page.locator('#live [data-service=dice-roller] .bad-bar').count() > 0);
     assert.deepEqual(faultsOf(seen), []);
   });
 
@@ -171,7 +175,7 @@ describe('Comparing, statistics and load', () => {
       frontend: '', 'dice-roller': null, 'die-service': 'database_connection_pool_size 8\ndatabase_connection_pool_available 5\n',
     } }));
     await waitForText(page, '#live-note', /^Database connections in use: 3 of 8\.$/);
-    assert.match(await textOf(page, '[data-service=dice-roller]'), /does not answer/);
+    assert.match(await textOf(page, '#live [data-service=dice-roller]'), /does not answer/);
   });
 
   test('the chance of a deviation is that of the chi-squared distribution', async (t) => {

@@ -243,7 +243,7 @@ describe('Inside the request', () => {
     });
     await new Promise((done) => { store.listen(0, '127.0.0.1', done); });
     t.after(() => { store.closeAllConnections(); store.close(); });
-    const { frontend } = await startDice(t, { TRACE_QUERY_URL: `http://127.0.0.1:${store.address().port}` });
+    const { frontend } = await startDice(t, { TRACE_BUFFER_BYTES: '0', TRACE_QUERY_URL: `http://127.0.0.1:${store.address().port}` });
     const { page } = await openPage(t, browser, { path: frontend.url });
     await rollOnce(page);
     await waitForText(page, '#trace-status', /^1 span of 1 service in 1 µs\.$/);

@@ -111,7 +111,7 @@ export class TraceCard {
     const ids = new Set(withAllBelow(span).map((below) => below.id));
     const lines = this.#trace.logs.filter((line) => ids.has(line.span_id)).sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
     fill('lines', lines.slice(0, kMaxLines).map(logLine));
-    const none = this.#settings().traces === 'store' ? 'They are in your log store, under the trace id.' : 'This span wrote none.';
+    const none = this.#trace.logs.length ? 'This span wrote none.' : 'They are in your log store, under the trace id.';
     say('lines-note', lines.length > kMaxLines ? `And ${lines.length - kMaxLines} more.` : lines.length ? '' : none);
   }
 }

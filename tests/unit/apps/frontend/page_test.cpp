@@ -26,7 +26,7 @@ std::string Essence(const std::string& text) {
   std::string essence = std::regex_replace(text, std::regex("(^|\n| )// [^\n]*|/[*][^*]*[*]/"), "");
   essence.erase(std::remove_if(essence.begin(), essence.end(), [](char c) { return c == ' ' || c == '\n'; }),
                 essence.end());
-  return essence;
+  return std::regex_replace(essence, std::regex(";}"), "}");
 }
 
 TEST(Page, IsEmbeddedWithoutCommentsAndIndentation) {

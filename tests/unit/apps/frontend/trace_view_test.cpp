@@ -68,9 +68,10 @@ TEST(TraceView, PutsTogetherWhatSeveralSourcesKnow) {
   TraceView view(kTrace);
   EXPECT_TRUE(view.Add(kOtlp));
   EXPECT_TRUE(view.Add(kTempo));
+  EXPECT_TRUE(view.Add(kTempo));
   view.AddUnreachable("die-service");
   const Json json = Json::Parse(view.Finish());
-  EXPECT_THAT(json["spans"].Items(), SizeIs(2));
+  EXPECT_THAT(json["spans"].Items(), SizeIs(2)) << "each span once";
   EXPECT_EQ(json["unreachable"].Text(), R"(["die-service"])");
 }
 

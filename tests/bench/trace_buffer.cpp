@@ -1,0 +1,77 @@
+// What the trace buffer costs: nanoseconds a span and a line without and with it, and how much a mebibyte
+// holds.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "obs/log/logger.h"
+#include "obs/log/writer.h"
+#include "obs/metrics/registry.h"
+#include "obs/trace/buffer.h"
+#include "obs/trace/tracer.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRounds = 9;
+constexpr int kCalls = 20000;
+
+/// Nanoseconds a call, the median of the rounds.
+template <typename Call>
+double Median(Call call) {
+  std::vector<double> rounds;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto start = Clock::now();
+    for (int i = 0; i < kCalls; ++i) call(i);
+    rounds.push_back(std::chrono::duration<double, std::nano>(Clock::now() - start).count() / kCalls);
+  }
+  std::nth_element(rounds.begin(), rounds.begin() + kRounds / 2, rounds.end());
+  return rounds[kRounds / 2];
+}
+
+struct Costs {
+  double span;
+  double line;
+};
+
+/// As obs::runtime puts them together, with the exporter off: what a request's spans and lines cost by
+/// themselves.
+Costs Measure(obs::trace::Buffer* buffer) {
+  obs::log::Writer writer(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  obs::log::LineObserver observer;
+  if (buffer != nullptr) {
+    observer = [buffer](const obs::log::Correlation& correlation, std::string_view line) {
+      buffer->Add(obs::trace::Buffer::Kind::kLine, correlation.trace_id_view(), line);
+    };
+  }
+  const obs::log::Logger logger(writer, "bench", obs::log::Level::kInfo, observer);
+  obs::metrics::Registry registry;
+  obs::trace::Provider provider({.service_name = "bench", .exporter = "none"}, registry, logger, buffer);
+  const obs::trace::Tracer tracer = provider.tracer();
+  const obs::trace::Span request = tracer.Start("GET /roll-async", obs::trace::Kind::kServer, {});
+  const obs::log::Logger speaking = logger.With(request.correlation());
+  Costs costs{};
+  costs.span = Median([&](int i) {
+    obs::trace::Span span = tracer.Start("roll", obs::trace::Kind::kInternal, request.context(),
+                                         {{"die.type", "fair"}, {"roll.index", i}});
+    span.Set({"roll.result", 6});
+  });
+  costs.line = Median([&](int i) {
+    speaking.Info("Roll completed", {{"die", "fair"}, {"index", i}, {"result", 6}, {"mode", "async"}});
+  });
+  return costs;
+}
+
+}  // namespace
+
+int main() {
+  const Costs without = Measure(nullptr);
+  obs::trace::Buffer buffer(std::size_t{4} << 20);
+  const Costs with = Measure(&buffer);
+  fmt::print("span: {:.0f} ns without, {:.0f} ns with the buffer\n", without.span, with.span);
+  fmt::print("line: {:.0f} ns without, {:.0f} ns with the buffer\n", without.line, with.line);
+}
