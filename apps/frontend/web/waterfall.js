@@ -76,7 +76,7 @@ function drawRow(row, i, { begin, labels, xOf, width, colors, selected }) {
 
 function grid(begin, end, xOf, height, narrow) {
   const total = Math.max((end - begin) / 1000, 0.001);
-  const step = tickStep(narrow ? total * 2 : total);
+  const step = tickStep(narrow ? total * 1.4 : total);
   const parts = [];
   for (let ms = 0; ms <= total * 1.0001; ms += step) {
     const x = xOf(begin + ms * 1000);
