@@ -30,7 +30,7 @@ void Buffer::Get(std::uint64_t at, void* to, std::size_t size) const {
 }
 
 Buffer::Entry Buffer::EntryAt(std::uint64_t at) const {
-  Entry entry;
+  Entry entry{};
   Get(at, &entry, sizeof(entry));
   return entry;
 }
