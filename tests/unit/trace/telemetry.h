@@ -27,7 +27,7 @@ using Carrier = std::map<std::string, std::string, std::less<>>;
 /// A provider with a log and metrics that a test can read. Exports nothing unless told otherwise.
 class Telemetry {
  public:
-  explicit Telemetry(Config config = {.exporter = "none"})
+  explicit Telemetry(const Config& config = {.exporter = "none"})
       : provider_(std::make_unique<Provider>(config, registry_, logger_)) {}
   ~Telemetry() {
     provider_.reset();
