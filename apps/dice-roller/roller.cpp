@@ -1,7 +1,5 @@
 #include "roller.h"
 
-#include <ranges>
-
 namespace dice_roller {
 namespace {
 
@@ -51,8 +49,8 @@ RollResult Roller::Land(const Die& die) const {
     rest -= probability;
   }
   // Only rounding leads here. The last face that can come up at all takes what is left.
-  for (const auto& [face, probability] : std::views::reverse(die.outcomes)) {
-    if (probability > 0) return face;
+  for (auto outcome = die.outcomes.rbegin(); outcome != die.outcomes.rend(); ++outcome) {
+    if (outcome->probability > 0) return outcome->face;
   }
   return std::nullopt;
 }

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <ranges>
 #include <thread>
 
 #include "obs/runtime/dependency.h"
@@ -168,7 +167,7 @@ int Service::Impl::Stop() {
   const bool finished = server.Stop(config.drain_timeout);
   if (!finished) logger.Error("Requests were cut off at the drain timeout");
   if (finished) {
-    for (const auto& close : std::views::reverse(on_stop)) close();
+    for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
   }
   const bool exported = provider.Shutdown(config.flush_timeout);
   if (!exported) logger.Warn("Spans were lost: the collector did not take them in time");

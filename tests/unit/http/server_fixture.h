@@ -35,7 +35,7 @@ class ServerFixture {
   std::uint16_t port() const { return server_->port(); }
 
   /// Answers with `body` on an I/O thread.
-  void HandleInline(std::string_view route, std::string body) {
+  void HandleInline(std::string_view route, const std::string& body) {
     server_->Handle(Method::kGet, route, Execution::kInline, [body](const Request&, Exchange&) {
       Response response;
       response.content_type = "text/plain";

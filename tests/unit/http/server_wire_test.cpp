@@ -57,7 +57,7 @@ class ServerOnTheWire : public testing::Test {
 
   struct Exchanged {
     support::HttpReply reply;
-    bool closed;
+    bool closed = false;
   };
 
   /// Sends the bytes, reads one reply, and tells whether the server then closes.

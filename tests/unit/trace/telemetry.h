@@ -27,7 +27,7 @@ using Carrier = std::map<std::string, std::string, std::less<>>;
 /// A provider with a log and metrics that a test can read. Exports nothing unless told otherwise.
 class Telemetry {
  public:
-  explicit Telemetry(Config config = {.exporter = "none"}, Buffer* buffer = nullptr)
+  explicit Telemetry(const Config& config = {.exporter = "none"}, Buffer* buffer = nullptr)
       : provider_(std::make_unique<Provider>(config, registry_, logger_, buffer)) {}
   ~Telemetry() {
     provider_.reset();
