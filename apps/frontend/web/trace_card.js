@@ -77,7 +77,7 @@ export class TraceCard {
   #draw(focus = this.#selected?.id) {
     if (!this.#trace) return;
     const rows = this.#rows();
-    const width = byId('trace-status').clientWidth;
+    const width = Math.max(byId('trace-status').clientWidth, 240);
     drawWaterfall(byId('waterfall'), rows, { width, colors: this.#colors, selected: this.#selected.id, focus });
     fill('trace-services', [...this.#colors].map(([service, color]) => html('li', { class: `key s${color % 4}` }, service)));
     fill('trace-table', rows.map((row) => tableRow(row, rows[0].start_us)));
