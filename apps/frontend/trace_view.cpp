@@ -135,9 +135,9 @@ void WriteSpan(Writer& json, std::string_view service, std::string_view id, cons
 
 TraceView::TraceView(std::string_view trace_id) : trace_id_(trace_id) {}
 
-bool TraceView::Add(std::string_view text) {
+bool TraceView::Add(std::string_view json) {
   rapidjson::Document document;
-  document.Parse(text.data(), text.size());
+  document.Parse(json.data(), json.size());
   if (document.HasParseError() || !document.IsObject()) return false;
   for (const Value& resource_spans : Array(document, "resourceSpans", "batches").GetArray()) {
     const std::string_view service = ServiceOf(Member(resource_spans, "resource"));
