@@ -1,0 +1,2 @@
+{{- define "dicebox.validations" -}}
+{{- end -}}
