@@ -20,12 +20,11 @@ securityContext:
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
-{{- include "dicebox.scheduling" $root }}
-{{- end -}}
-
-{{- define "dicebox.scheduling" -}}
-{{- range $key := list "priorityClassName" "nodeSelector" "tolerations" "affinity" }}
-{{- with index $.Values $key }}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with index $root.Values $key }}
 {{ $key }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}

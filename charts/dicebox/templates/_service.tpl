@@ -163,6 +163,7 @@ spec:
 {{- include "dicebox.env" (mergeOverwrite $env .env $root.Values.env .values.env) }}
 {{- end -}}
 
+{{/* What a pod knows of itself. Alloy adds what only the API server knows, the Deployment. */}}
 {{- define "dicebox.resourceAttributes" -}}
 {{- $attributes := list
       "k8s.namespace.name=$(POD_NAMESPACE)"
@@ -170,7 +171,6 @@ spec:
       "k8s.pod.uid=$(POD_UID)"
       "k8s.node.name=$(NODE_NAME)"
       (printf "k8s.container.name=%s" .component)
-      (printf "k8s.deployment.name=%s" (include "dicebox.name" (list .root .component)))
       (printf "service.instance.id=$(POD_NAMESPACE).$(POD_NAME).%s" .component) -}}
 {{- join "," $attributes -}}
 {{- end -}}
