@@ -62,12 +62,15 @@ leave_root() {
 }
 
 create_cluster() {
-  local arguments=(--username "$POSTGRES_USER" --pwfile <(printf '%s\n' "$POSTGRES_PASSWORD"))
-  [[ -n $POSTGRES_PASSWORD ]] || arguments=(--username "$POSTGRES_USER")
+  local arguments=(--username "$POSTGRES_USER")
   if [[ -n ${POSTGRES_INITDB_WALDIR:-} ]]; then arguments+=(--waldir "$POSTGRES_INITDB_WALDIR"); fi
   # The contract's arguments are words, with quotes where a word has a space.
   eval "arguments+=($POSTGRES_INITDB_ARGS)"
-  initdb "${arguments[@]}"
+  if [[ -n $POSTGRES_PASSWORD ]]; then
+    initdb "${arguments[@]}" --pwfile <(printf '%s\n' "$POSTGRES_PASSWORD")
+  else
+    initdb "${arguments[@]}"
+  fi
   local method=${POSTGRES_HOST_AUTH_METHOD:-$(postgres -C password_encryption)}
   printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 }
@@ -79,7 +82,9 @@ docker_process_sql() {
 }
 
 # No client may come before the cluster is as it should be, so this server listens on the socket only.
-start_for_setup() { PGUSER=$POSTGRES_USER pg_ctl --pgdata "$PGDATA" --wait -o "$* -c listen_addresses=''" start; }
+start_for_setup() {
+  PGUSER=$POSTGRES_USER pg_ctl --pgdata "$PGDATA" --wait -o "$* -c listen_addresses='' -p ${PGPORT:-5432}" start
+}
 
 create_database() {
   [[ $POSTGRES_DB != postgres ]] || return 0
