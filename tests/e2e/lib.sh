@@ -20,6 +20,13 @@ broken() { fail "$*"; }
 k() { kubectl --namespace "$namespace" "$@"; }
 helm() { "$E2E_HELM" "$@"; }
 
+# helm template for this cluster's version, which a helm built from source cannot guess.
+render() {
+  local version
+  version=$(kubectl get --raw /version | sed -nE 's/.*"gitVersion": "(v[0-9.]+).*/\1/p')
+  helm template dicebox --kube-version "$version" "$@"
+}
+
 # Manifests as this cluster needs them: the proof's namespaces, and the tags of the images that were loaded.
 manifest() { sed -E -f "$E2E_WORK/manifest.sed"; }
 

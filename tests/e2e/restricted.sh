@@ -8,7 +8,7 @@ kubectl create namespace "$space" >/dev/null
 kubectl label namespace "$space" pod-security.kubernetes.io/{enforce,warn}=restricted >/dev/null
 # try SETTING...: a server-side dry run of the release with them; Deployments and Jobs answer by warnings.
 try() {
-  helm template dicebox "$root/charts/dicebox" --namespace "$space" --values "$E2E_WORK/images.yaml" \
+  render "$root/charts/dicebox" --namespace "$space" --values "$E2E_WORK/images.yaml" \
     --values "$E2E_WORK/values.yaml" "$@" |
     kubectl --namespace "$space" apply --dry-run=server --server-side --filename - 2>&1
 }

@@ -3,6 +3,7 @@
 
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
+k delete job -l app.kubernetes.io/name=k6 >/dev/null # was never the release's
 helm uninstall dicebox --namespace "$namespace" --wait --timeout 120s >/dev/null
 
 # What carries the release's label, in this namespace and in the cluster.

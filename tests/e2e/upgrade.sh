@@ -15,7 +15,7 @@ unpack_previous() {
     mkdir "$old"
     git -C "$root" archive "$commit" charts/dicebox migrations k8s 2>/dev/null | tar -x -C "$old" || continue
     ! diff -rq "$old/charts/dicebox" "$root/charts/dicebox" >/dev/null || continue
-    helm template dicebox "$old/charts/dicebox" "${values[@]}" >/dev/null 2>&1 || continue
+    render "$old/charts/dicebox" "${values[@]}" >/dev/null 2>&1 || continue
     previous=$(git -C "$root" log -1 --format='%h (%s)' "$commit")
     return
   done
