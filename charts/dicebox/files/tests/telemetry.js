@@ -20,16 +20,14 @@ const arrivalSeconds = Number(__ENV.ARRIVAL_SECONDS);
 export const options = {
   vus: 1,
   iterations: 1,
-  setupTimeout: '10s',
   thresholds: { checks: ['rate==1'] },
 };
 
 // The lines that promise() prints are the summary.
 export const handleSummary = () => ({});
 
-// Holds when `broken` returns nothing within the time given; what it returns says how the promise is broken.
-function promise(text, seconds, broken) {
-  const deadline = Date.now() + 1000 * seconds;
+// Holds when `broken` returns nothing before the deadline; what it returns says how the promise is broken.
+function promise(text, deadline, broken) {
   let reason = broken();
   while (reason && Date.now() < deadline) {
     sleep(0.5);
@@ -39,6 +37,11 @@ function promise(text, seconds, broken) {
   else console.log(`ok      ${text}`);
   check(reason, { [text]: () => !reason });
 }
+
+const now = 0;
+const within = (seconds) => Date.now() + 1000 * seconds;
+
+const get = (url, headers = {}) => http.get(url, { headers, timeout: '5s' });
 
 const shown = (answer) => answer.error || `${answer.status} ${String(answer.body).slice(0, 300)}`;
 
@@ -53,34 +56,35 @@ function json(answer) {
 // ---- what the services answer
 
 function ready(name) {
-  const answer = http.get(`${services[name]}/readyz`);
+  const answer = get(`${services[name]}/readyz`);
   return answer.status === 200 ? '' : shown(answer);
 }
 
-// Rolls until a roll succeeds: some dice fail on purpose. Leaves the trace's id in `roll`.
+// Rolls a die that does not fail on purpose, if there is one. Leaves the die and the trace's id in `roll`.
 function rolled(roll) {
-  const list = http.get(`${services.frontend}/dice`);
+  const list = get(`${services.frontend}/dice`);
   const dice = json(list).dice || [];
   if (dice.length === 0) return `GET /dice: ${shown(list)}`;
   const die = dice.includes('fair') ? 'fair' : dice[0];
   const headers = traced();
-  const answer = http.get(`${services.frontend}/roll?die=${die}`, { headers });
+  const answer = get(`${services.frontend}/roll?die=${die}`, headers);
   const { result, trace_id: id } = json(answer);
   if (answer.status !== 200 || !Number.isInteger(result)) return `GET /roll?die=${die}: ${shown(answer)}`;
+  roll.die = die;
   roll.traceId = headers.traceparent.split('-')[1];
   return id === roll.traceId ? '' : `asked with trace id ${roll.traceId}, answered with ${id}`;
 }
 
-function rolledMany() {
-  const answer = http.get(`${services.frontend}/roll-async?die=fair&times=10`);
+function rolledMany(die) {
+  const answer = get(`${services.frontend}/roll-async?die=${die}&times=10`);
   const results = json(answer).results || [];
   return answer.status === 200 && results.length === 10 ? '' : shown(answer);
 }
 
 function unknownDieIsRefused() {
-  const atDieService = http.get(`${services['die-service']}/dice/no-such-die`);
+  const atDieService = get(`${services['die-service']}/dice/no-such-die`);
   if (atDieService.status !== 404) return `die-service answers ${shown(atDieService)}`;
-  const atFrontend = http.get(`${services.frontend}/roll?die=no-such-die`);
+  const atFrontend = get(`${services.frontend}/roll?die=no-such-die`);
   return atFrontend.status === 503 ? '' : `frontend answers ${shown(atFrontend)}`;
 }
 
@@ -92,7 +96,7 @@ const exposed = {
 };
 
 function lacksMetrics(url, names) {
-  const answer = http.get(`${url}/metrics`);
+  const answer = get(`${url}/metrics`);
   const missing = names.filter((name) => !new RegExp(`^${name}[{ ]`, 'm').test(String(answer.body)));
   return missing.length === 0 ? '' : `${missing.join(', ')} not at ${url}/metrics (${answer.status})`;
 }
@@ -100,7 +104,7 @@ function lacksMetrics(url, names) {
 // ---- what arrived
 
 function prometheus(query) {
-  const answer = http.get(`${__ENV.PROMETHEUS_URL}/api/v1/query?query=${encodeURIComponent(query)}`);
+  const answer = get(`${__ENV.PROMETHEUS_URL}/api/v1/query?query=${encodeURIComponent(query)}`);
   const { data } = json(answer);
   return data ? { result: data.result } : { broken: `Prometheus answers ${shown(answer)}` };
 }
@@ -121,14 +125,14 @@ const countedRolls = () => {
 };
 
 function rollIsNotCounted(before) {
-  const now = countedRolls();
-  return now > before ? '' : `dice_rolls_total was ${before} before the rolls and is ${now}`;
+  const after = countedRolls();
+  return after > before ? '' : `dice_rolls_total was ${before} before the rolls and is ${after}`;
 }
 
 function logIsMissing(service, traceId) {
   const query = `{namespace="${namespace}",container_name="${service}",service_name="${service}",level="INFO"}` +
     ` | trace_id="${traceId}" | span_id!=""`;
-  const answer = http.get(`${__ENV.LOKI_URL}/loki/api/v1/query_range?query=${encodeURIComponent(query)}`);
+  const answer = get(`${__ENV.LOKI_URL}/loki/api/v1/query_range?query=${encodeURIComponent(query)}`);
   const { data } = json(answer);
   if (!data) return `Loki answers ${shown(answer)}`;
   return data.result.length > 0 ? '' : `nothing for ${query}`;
@@ -166,7 +170,7 @@ const wholeTrace = [
 ].concat(onPostgres ? ['die-service: SELECT dice (client)'] : []);
 
 function traceIsIncomplete(traceId, keep) {
-  const answer = http.get(`${__ENV.TEMPO_URL}/api/traces/${traceId}`, { headers: { Accept: 'application/json' } });
+  const answer = get(`${__ENV.TEMPO_URL}/api/traces/${traceId}`, { Accept: 'application/json' });
   if (answer.status !== 200) return `Tempo answers ${shown(answer)} for ${traceId}`;
   keep.spans = spansOf(json(answer));
   const titles = keep.spans.map(({ title }) => title);
@@ -178,6 +182,7 @@ function traceIsIncomplete(traceId, keep) {
 }
 
 function podsAreUnnamed(spans) {
+  if (spans.length === 0) return 'there is no span';
   const wanted = ['k8s.pod.name', 'k8s.node.name'].concat(__ENV.ALLOY ? ['k8s.deployment.name'] : []);
   for (const { title, resource } of spans) {
     if (attribute(resource, 'k8s.namespace.name') !== namespace) return `${title} is not from namespace ${namespace}`;
@@ -190,33 +195,35 @@ function podsAreUnnamed(spans) {
 export default function () {
   const before = __ENV.PROMETHEUS_URL ? countedRolls() : 0;
   const roll = {};
-  for (const name of Object.keys(services)) promise(`${name} is ready`, 30, () => ready(name));
-  promise('a roll through frontend gives a number and the trace it was asked with', 10, () => rolled(roll));
-  promise('ten rolls at once give ten results', 10, rolledMany);
-  promise('an unknown die is 404 at die-service and 503 at frontend', 0, unknownDieIsRefused);
+  for (const name of Object.keys(services)) promise(`${name} is ready`, within(30), () => ready(name));
+  promise('a roll through frontend gives a number and the trace it was asked with', within(10), () => rolled(roll));
+  promise('ten rolls at once give ten results', within(10), () => rolledMany(roll.die));
+  promise('an unknown die is 404 at die-service and 503 at frontend', now, unknownDieIsRefused);
   for (const [name, url] of Object.entries(services)) {
-    promise(`${name} exposes its metrics`, 0, () => lacksMetrics(url, exposed[name]));
+    promise(`${name} exposes its metrics`, now, () => lacksMetrics(url, exposed[name]));
   }
   if (__ENV.EXPORTER_URL) {
-    promise('postgres-exporter exposes the metrics of PostgreSQL', 30, () => lacksMetrics(__ENV.EXPORTER_URL,
+    promise('postgres-exporter exposes the metrics of PostgreSQL', within(30), () => lacksMetrics(__ENV.EXPORTER_URL,
       ['pg_up', 'pg_stat_database_numbackends', 'pg_stat_activity_count', 'pg_database_size_bytes']));
   }
 
+  // One time for all: what has not arrived by then is late.
+  const arrival = within(arrivalSeconds);
   if (__ENV.PROMETHEUS_URL) {
     const jobs = Object.keys(services)
       .concat(__ENV.EXPORTER_URL ? ['postgres-exporter'] : [])
       .concat(__ENV.ALLOY ? ['alloy'] : []);
-    for (const job of jobs) promise(`Prometheus scrapes ${job}`, arrivalSeconds, () => jobIsDown(job));
-    promise('Prometheus counted the rolls', arrivalSeconds, () => rollIsNotCounted(before));
+    for (const job of jobs) promise(`Prometheus scrapes ${job}`, arrival, () => jobIsDown(job));
+    promise('Prometheus counted the rolls', arrival, () => rollIsNotCounted(before));
   }
   if (__ENV.LOKI_URL) {
     for (const name of Object.keys(services)) {
-      promise(`Loki gives the log of ${name} by the trace's id`, arrivalSeconds, () => logIsMissing(name, roll.traceId));
+      promise(`Loki gives the log of ${name} by the trace's id`, arrival, () => logIsMissing(name, roll.traceId));
     }
   }
   if (__ENV.TEMPO_URL) {
     const trace = { spans: [] };
-    promise('Tempo has the whole trace', arrivalSeconds, () => traceIsIncomplete(roll.traceId, trace));
-    promise('each span names its pod', 0, () => podsAreUnnamed(trace.spans));
+    promise('Tempo has the whole trace', arrival, () => traceIsIncomplete(roll.traceId, trace));
+    promise('each span names its pod', now, () => podsAreUnnamed(trace.spans));
   }
 }
