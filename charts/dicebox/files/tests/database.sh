@@ -23,8 +23,8 @@ promise "there are dice for $PGUSER to read" t 'SELECT count(*) > 0 FROM dice'
 promise 'the table and the view tell of the same dice' t \
   'SELECT (SELECT count(*) FROM die_specifications) = (SELECT count(*) FROM dice)'
 promise "$PGUSER may not write" 42501 \
-  "INSERT INTO die_specifications (identifier, faces, error_rate) VALUES ('helm-test', '{1}', 0)"
-promise "$PGUSER may not make tables" 42501 'CREATE TABLE helm_test (id INTEGER)'
+  "BEGIN; INSERT INTO die_specifications (identifier, faces, error_rate) VALUES ('helm-test', '{1}', 0); ROLLBACK"
+promise "$PGUSER may not make tables" 42501 'BEGIN; CREATE TABLE helm_test (id INTEGER); ROLLBACK'
 if [[ -n ${EXPORTER_PASSWORD:-} ]]; then
   PGUSER=exporter PGPASSWORD=$EXPORTER_PASSWORD promise 'the exporter may watch the server' t \
     "SELECT pg_has_role('pg_monitor', 'USAGE')"

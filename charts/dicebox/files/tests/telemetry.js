@@ -1,8 +1,8 @@
 // helm test: rolls a die through frontend and looks for what the release promises to tell about that roll.
 //
 // Prints one line for each promise, and fails when one is broken. NAMESPACE, STORE and ALLOY describe the release, the
-// *_URL variables say whom to ask; a promise about something that has no address is not tested. ARRIVAL_SECONDS is how
-// long telemetry may take to arrive.
+// *_URL variables say whom to ask; a promise about something that has no address is not tested. PATIENCE_SECONDS is
+// how long the services may take to be ready, and then telemetry to arrive.
 
 import { check, sleep } from 'k6';
 import http from 'k6/http';
@@ -15,7 +15,7 @@ const services = {
   'die-service': __ENV.DIE_SERVICE_URL,
 };
 const onPostgres = __ENV.STORE === 'postgres';
-const arrivalSeconds = Number(__ENV.ARRIVAL_SECONDS);
+const patience = Number(__ENV.PATIENCE_SECONDS);
 
 export const options = {
   vus: 1,
@@ -195,20 +195,21 @@ function podsAreUnnamed(spans) {
 export default function () {
   const before = __ENV.PROMETHEUS_URL ? countedRolls() : 0;
   const roll = {};
-  for (const name of Object.keys(services)) promise(`${name} is ready`, within(30), () => ready(name));
-  promise('a roll through frontend gives a number and the trace it was asked with', within(10), () => rolled(roll));
-  promise('ten rolls at once give ten results', within(10), () => rolledMany(roll.die));
+  const start = within(patience);
+  for (const name of Object.keys(services)) promise(`${name} is ready`, start, () => ready(name));
+  promise('a roll through frontend gives a number and the trace it was asked with', start, () => rolled(roll));
+  promise('ten rolls at once give ten results', start, () => rolledMany(roll.die));
   promise('an unknown die is 404 at die-service and 503 at frontend', now, unknownDieIsRefused);
   for (const [name, url] of Object.entries(services)) {
     promise(`${name} exposes its metrics`, now, () => lacksMetrics(url, exposed[name]));
   }
   if (__ENV.EXPORTER_URL) {
-    promise('postgres-exporter exposes the metrics of PostgreSQL', within(30), () => lacksMetrics(__ENV.EXPORTER_URL,
+    promise('postgres-exporter exposes the metrics of PostgreSQL', start, () => lacksMetrics(__ENV.EXPORTER_URL,
       ['pg_up', 'pg_stat_database_numbackends', 'pg_stat_activity_count', 'pg_database_size_bytes']));
   }
 
   // One time for all: what has not arrived by then is late.
-  const arrival = within(arrivalSeconds);
+  const arrival = within(patience);
   if (__ENV.PROMETHEUS_URL) {
     const jobs = Object.keys(services)
       .concat(__ENV.EXPORTER_URL ? ['postgres-exporter'] : [])
