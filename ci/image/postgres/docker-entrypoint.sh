@@ -71,6 +71,8 @@ create_cluster() {
   else
     initdb "${arguments[@]}"
   fi
+  # Debian's default is this machine alone.
+  printf "\nlisten_addresses = '*'\n" >>"$PGDATA/postgresql.conf"
   local method=${POSTGRES_HOST_AUTH_METHOD:-$(postgres -C password_encryption)}
   printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 }
