@@ -98,7 +98,7 @@ def queries(kind, address, file, within):
         wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     for query in wanted:
         found = eventually(within, lambda: ask(address, query))
-        print(f"  {query}: {found if isinstance(found, str) else f'{len(found)} lines'}")
+        print(f"  {query}: {found if isinstance(found, str) else f'{len(found)} lines'}", file=sys.stderr)
     return f"{len(wanted)} {kind} queries return data"
 
 

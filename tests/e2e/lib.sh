@@ -14,6 +14,13 @@ readonly services=(frontend dice-roller die-service)
 # What the table says was seen.
 show() { printf '%s\n' "$*" >>"$E2E_SHOWN"; }
 
+# The same for what a command prints; fails when the command does.
+shows() {
+  local output
+  output=$("$@") || broken "${output:-'$*' failed}"
+  show "$output"
+}
+
 # A promise that does not hold.
 broken() { fail "$*"; }
 

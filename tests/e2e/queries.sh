@@ -23,6 +23,6 @@ wait
 lock_table_for 4
 answers 503 '/roll?die=fair' || broken "a query over the time limit should be 503: $(cat "$E2E_WORK/answer")"
 wait
-show "$(ask queries promql "$(url prometheus-operated 9090 "$observability")" "$here/queries/promql.txt" | tee /dev/stderr | tail -n 1)"
-show "$(ask queries logql "$(url loki 3100 "$observability")" "$here/queries/logql.txt" | tee /dev/stderr | tail -n 1)"
-show "$(ask queries tempo "$(url tempo 3200 "$observability")" "$here/queries/tempo.txt" | tee /dev/stderr | tail -n 1)"
+shows ask queries promql "$(url prometheus-operated 9090 "$observability")" "$here/queries/promql.txt"
+shows ask queries logql "$(url loki 3100 "$observability")" "$here/queries/logql.txt"
+shows ask queries tempo "$(url tempo 3200 "$observability")" "$here/queries/tempo.txt"

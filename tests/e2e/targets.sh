@@ -4,5 +4,6 @@
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
 prometheus=$(url prometheus-operated 9090 "$observability")
-show "$(ask targets "$prometheus" "$namespace" frontend dice-roller die-service postgres-exporter alloy)"
-show "$(ask rules "$prometheus")"
+# A node may take more than a minute to hand Prometheus the configuration that the operator wrote.
+shows ask --within 150 targets "$prometheus" "$namespace" frontend dice-roller die-service postgres-exporter alloy
+shows ask rules "$prometheus"
