@@ -3,6 +3,7 @@
 
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
+"$root/ci/install" browser
 choose_port
 start port-forward "$E2E_WORK/port-forward.log" kubectl --namespace "$namespace" port-forward svc/frontend "$port:8111"
 wait_until_ready "$!" "http://127.0.0.1:$port/readyz" 30
