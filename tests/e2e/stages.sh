@@ -13,6 +13,8 @@ port_of() {
 }
 service_of() { kubectl --namespace "$space" get service -l "app.kubernetes.io/component=$1" -o jsonpath='{.items[0].metadata.name}'; }
 
+stage_rolls() { [[ $(curl -s --max-time 15 "$base/roll-async?die=fair&times=10") == *'"times":10'* ]]; }
+
 for stage in stage-3 stage-4 stage-5; do
   kubectl create namespace "$space" >/dev/null
   helm install "$stage" "$root/charts/dicebox" --namespace "$space" --values "$root/k8s/stages/$stage.yaml" \
@@ -20,8 +22,7 @@ for stage in stage-3 stage-4 stage-5; do
   found="$(port_of frontend) $(port_of dice-roller) $(port_of die-service)"
   [[ $found == "${ports[$stage]}" ]] || broken "$stage has the ports $found, and its document ${ports[$stage]}"
   base=$(url "$(service_of frontend)" "$(port_of frontend)" "$space")
-  answer=$(curl -s --max-time 15 "$base/roll-async?die=fair&times=10") || broken "$stage does not answer"
-  [[ $answer == *'"times":10'* ]] || broken "$stage answers $answer"
+  until_true 30 "$stage rolls" stage_rolls
   helm uninstall "$stage" --namespace "$space" --wait >/dev/null
   kubectl delete namespace "$space" >/dev/null
   show "$stage: ports $found"
