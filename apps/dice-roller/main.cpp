@@ -1,5 +1,3 @@
-#include <cstdio>
-
 #include "die_client.h"
 #include "obs/runtime/service.h"
 #include "roll_recorder.h"
@@ -15,7 +13,7 @@ const obs::config::Program kProgram{"dice-roller", DICEBOX_VERSION, "Rolls dice 
 struct Config {
   obs::runtime::ServiceConfig service;
   obs::http::ClientConfig die_service;
-  std::chrono::microseconds roll_time;
+  std::chrono::microseconds roll_time{0};
 };
 
 Config ReadConfig(obs::config::Parser& parser) {
@@ -48,12 +46,4 @@ int Run(const Config& config) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
-  try {
-    return Run(config);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", kProgram.name.c_str(), error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return obs::config::Main(argc, argv, kProgram, &ReadConfig, &Run); }

@@ -54,8 +54,7 @@ std::map<int, double> ParseProbabilities(const rapidjson::Value& probabilities) 
     throw std::invalid_argument("probabilities must be an object of face to number");
   std::map<int, double> parsed;
   for (const auto& member : probabilities.GetObject()) {
-    if (!member.value.IsNumber())
-      throw std::invalid_argument("probabilities must be numbers from 0 to 1");
+    if (!member.value.IsNumber()) throw std::invalid_argument("probabilities must be numbers from 0 to 1");
     parsed[ParseFace(member.name.GetString())] = member.value.GetDouble();
   }
   return parsed;

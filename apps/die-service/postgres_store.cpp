@@ -36,8 +36,7 @@ DieSpecification ParseRow(const obs::postgres::Row& row) {
   for (const auto& face : faces.GetArray()) specification.faces.push_back(face.IsInt() ? face.GetInt() : 0);
   specification.error_rate = std::strtod(row.at(2).value().c_str(), nullptr);
   for (const auto& member : probabilities.GetObject()) {
-    if (!member.value.IsNumber())
-      throw std::invalid_argument("probabilities must be numbers from 0 to 1");
+    if (!member.value.IsNumber()) throw std::invalid_argument("probabilities must be numbers from 0 to 1");
     specification.probabilities[std::atoi(member.name.GetString())] = member.value.GetDouble();
   }
   Validate(specification);

@@ -1,5 +1,3 @@
-#include <cstdio>
-
 #include "obs/runtime/service.h"
 #include "routes.h"
 
@@ -46,12 +44,4 @@ int Run(const Config& config) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
-  try {
-    return Run(config);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", kProgram.name.c_str(), error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return obs::config::Main(argc, argv, kProgram, &ReadConfig, &Run); }

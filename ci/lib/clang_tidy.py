@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -25,6 +26,12 @@ def dependencies(build: pathlib.Path) -> dict[str, list[str]]:
         elif ": #deps" in line:
             current = result.setdefault(line.split(": #deps")[0], [])
     return result
+
+
+def object_of(entry: dict) -> str:
+    """The object file of a compile command; older CMake does not list it beside the command."""
+    arguments = shlex.split(entry["command"])
+    return entry.get("output") or arguments[arguments.index("-o") + 1]
 
 
 class Fingerprints:
@@ -75,7 +82,7 @@ def main() -> int:
     ]
     pending = []
     for entry in entries:
-        files = compiled_from.get(entry["output"])
+        files = compiled_from.get(object_of(entry))
         if files is None:
             print(f"{entry['file']}: not built, so it cannot be checked")
             return 1

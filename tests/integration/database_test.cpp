@@ -31,13 +31,13 @@ class Database : public testing::Test {
 
 /// Holds the table so that every query waits, until it is destroyed.
 class TableLock {
+  static constexpr char kHold[] =
+      "SET application_name = 'table-lock'; BEGIN; LOCK TABLE die_specifications; SELECT pg_sleep(60)";
+
  public:
   explicit TableLock(const PostgresServer& postgres)
       : postgres_(postgres),
-        session_({"psql", "--no-psqlrc", "--dbname", "dicedb", "--command",
-                  "SET application_name = 'table-lock'; BEGIN; LOCK TABLE die_specifications; SELECT "
-                  "pg_sleep(60)"},
-                 postgres.Superuser()) {
+        session_({"psql", "--no-psqlrc", "--dbname", "dicedb", "--command", kHold}, postgres.Superuser()) {
     const std::string held =
         "SELECT count(*) FROM pg_locks WHERE relation = 'die_specifications'::regclass AND granted "
         "AND mode = 'AccessExclusiveLock'";

@@ -16,10 +16,7 @@ Config ReadConfig(obs::config::Parser& parser) {
   return {obs::runtime::ReadServiceConfig(parser, kProgram, 8080), obs::postgres::ReadConfig(parser)};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
+int Run(const Config& config) {
   obs::runtime::Service service(config.service);
   // Nothing listens there: a pool without its database must not keep the service from starting.
   obs::postgres::Pool pool(config.postgres, service.logger(), service.registry(), service.tracer());
@@ -32,3 +29,7 @@ int main(int argc, char** argv) {
                           });
   return service.Run();
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return obs::config::Main(argc, argv, kProgram, &ReadConfig, &Run); }

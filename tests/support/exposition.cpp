@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
+#include <stdexcept>
+
+#include "support/paths.h"
+#include "support/process.h"
+#include "support/temporary_file.h"
 
 namespace support {
 namespace {
@@ -68,6 +73,16 @@ std::vector<MetricFamily> ParseExposition(std::string_view text) {
     }
   }
   return families;
+}
+
+std::vector<Json> ParseByPrometheus(const std::string& page, const std::string& format) {
+  const TemporaryFile file(page);
+  const char* python = std::getenv("DICEBOX_PYTHON");
+  Process parser({python != nullptr ? python : "python3", SourcePath("tests/support/parse_exposition.py"),
+                  format, file.path()},
+                 {});
+  if (parser.Wait() != 0) throw std::runtime_error(parser.Errors() + page);
+  return parser.Logs();
 }
 
 double Value(const std::vector<MetricFamily>& families, std::string_view name, const Labels& labels) {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/json.h"
+
 namespace support {
 
 using Labels = std::map<std::string, std::string>;
@@ -27,6 +29,10 @@ struct MetricFamily {
 /// Reads Prometheus text or OpenMetrics as our services write them. Whether a strict parser accepts the page
 /// is another test's question; this one only needs the values.
 std::vector<MetricFamily> ParseExposition(std::string_view text);
+
+/// The families of a page as Prometheus' own Python client reads them ("text" or "openmetrics"), each as
+/// {name, type, unit, help, samples}. Throws std::runtime_error with its words when it rejects the page.
+std::vector<Json> ParseByPrometheus(const std::string& page, const std::string& format);
 
 /// The sum of all samples of that name whose labels contain `labels`.
 double Value(const std::vector<MetricFamily>& families, std::string_view name, const Labels& labels = {});

@@ -20,7 +20,7 @@ bool SendAll(int fd, std::string_view bytes) {
 }
 
 bool Receive(int fd, std::string& buffer) {
-  std::array<char, 65536> bytes;
+  std::array<char, 65536> bytes{};
   const ssize_t count = recv(fd, bytes.data(), bytes.size(), 0);
   if (count <= 0) return false;
   buffer.append(bytes.data(), static_cast<std::size_t>(count));

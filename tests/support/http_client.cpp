@@ -64,7 +64,7 @@ bool HttpConnection::Fill(std::chrono::steady_clock::time_point deadline) {
   const auto left =
       std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   if (left.count() < 0 || !WaitReadable(socket_.get(), left)) return false;
-  std::array<char, 65536> bytes;
+  std::array<char, 65536> bytes{};
   const ssize_t count = recv(socket_.get(), bytes.data(), bytes.size(), 0);
   if (count <= 0) return false;
   buffer_.append(bytes.data(), static_cast<std::size_t>(count));

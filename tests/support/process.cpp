@@ -174,7 +174,7 @@ void Process::Append(std::string_view bytes) {
 }
 
 void Process::Read() {
-  std::array<char, 65536> bytes;
+  std::array<char, 65536> bytes{};
   while (stdout_.valid() || stderr_.valid()) {
     std::array<pollfd, 3> waiting = {
         {{stdout_.get(), POLLIN, 0}, {stderr_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};

@@ -22,10 +22,7 @@ Config ReadConfig(obs::config::Parser& parser) {
   return config;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const auto config = obs::config::ParseOrExit(argc, argv, kProgram, &ReadConfig);
+int Run(const Config& config) {
   obs::runtime::Service service(config.service);
   auto& greetings = service.registry().AddCounter("greetings_total", "Greetings spoken.").With({});
 
@@ -45,3 +42,7 @@ int main(int argc, char** argv) {
                           });
   return service.Run();
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return obs::config::Main(argc, argv, kProgram, &ReadConfig, &Run); }

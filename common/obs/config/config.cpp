@@ -60,7 +60,8 @@ Environment ProcessEnvironment() {
 
 Parser::Parser(Environment environment) : environment_(std::move(environment)) {}
 
-std::optional<std::string> Parser::Look(std::string_view name, std::string_view fallback, std::string_view help) {
+std::optional<std::string> Parser::Look(std::string_view name, std::string_view fallback,
+                                        std::string_view help) {
   variables_.push_back({std::string(name), std::string(fallback), std::string(help)});
   auto value = environment_(name);
   if (value && value->empty()) return std::nullopt;
@@ -107,8 +108,8 @@ std::chrono::microseconds Parser::Duration(std::string_view name, std::chrono::m
   if (!text) return fallback;
   const auto value = ParseDuration(*text);
   if (value && *value >= min && *value <= max) return *value;
-  Fault(name, fmt::format("must be a duration from {} to {} with a unit (us, ms, s, m), but is '{}'", Format(min),
-                          Format(max), *text));
+  Fault(name, fmt::format("must be a duration from {} to {} with a unit (us, ms, s, m), but is '{}'",
+                          Format(min), Format(max), *text));
   return fallback;
 }
 
@@ -135,7 +136,8 @@ std::string Parser::Url(std::string_view name, std::string_view fallback, std::s
   const std::string_view view(text);
   const bool absolute = view.starts_with("http://") || view.starts_with("https://");
   const std::size_t host = view.find("//") + 2;
-  if (!absolute || host >= view.size() || view[host] == '/' || view.find_first_of(" ?#") != std::string::npos) {
+  if (!absolute || host >= view.size() || view[host] == '/' ||
+      view.find_first_of(" ?#") != std::string::npos) {
     Fault(name, fmt::format("must be a URL such as http://host:port, but is '{}'", text));
     return std::string(fallback);
   }
@@ -160,8 +162,8 @@ std::string Parser::Table() const {
   }
   fmt::memory_buffer out;
   for (const auto& variable : variables_) {
-    fmt::format_to(std::back_inserter(out), "  {:<{}}  {:<{}}  {}\n", variable.name, name_width, variable.fallback,
-                   fallback_width, variable.help);
+    fmt::format_to(std::back_inserter(out), "  {:<{}}  {:<{}}  {}\n", variable.name, name_width,
+                   variable.fallback, fallback_width, variable.help);
   }
   return fmt::to_string(out);
 }
@@ -170,8 +172,8 @@ void HandleArguments(int argc, char** argv, const Program& program, const std::s
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h") {
-      fmt::print("{}: {}\n\nUsage: {} [--help | --version]\n\nConfiguration is the environment:\n\n{}", program.name,
-                 program.description, program.name, table);
+      fmt::print("{}: {}\n\nUsage: {} [--help | --version]\n\nConfiguration is the environment:\n\n{}",
+                 program.name, program.description, program.name, table);
       std::exit(0);
     }
     if (argument == "--version") {
@@ -189,6 +191,11 @@ void ExitOnFaults(const Program& program, const std::vector<std::string>& faults
   for (const auto& fault : faults) fmt::print(stderr, "{}: {}\n", program.name, fault);
   fmt::print(stderr, "{}: not started; see {} --help for every variable\n", program.name, program.name);
   std::exit(1);
+}
+
+int ReportFailure(const Program& program, const std::exception& failure) {
+  fmt::print(stderr, "{}: {}\n", program.name, failure.what());
+  return 1;
 }
 
 }  // namespace obs::config

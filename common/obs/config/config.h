@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,8 +17,8 @@ using Environment = std::function<std::optional<std::string>(std::string_view na
 /// The environment of this process.
 Environment ProcessEnvironment();
 
-/// Reads typed values from the environment, remembers every fault and every variable it was asked for, so that
-/// all faults are reported together and `--help` can print the whole table.
+/// Reads typed values from the environment, remembers every fault and every variable it was asked for, so
+/// that all faults are reported together and `--help` can print the whole table.
 ///
 /// An empty value counts as not set, as the OpenTelemetry specification asks of its variables.
 /// A getter whose value is at fault records the fault and returns the default. Not thread-safe.
@@ -79,15 +80,23 @@ void HandleArguments(int argc, char** argv, const Program& program, const std::s
 /// Prints every fault to stderr and exits 1; returns when there is none.
 void ExitOnFaults(const Program& program, const std::vector<std::string>& faults);
 
-/// What a main() begins with: reads the configuration from the process environment with `read`, and lets the
-/// arguments or faults end the process.
+/// Prints what ended the program to stderr. Returns its exit status, 1.
+int ReportFailure(const Program& program, const std::exception& failure);
+
+/// A whole main(): reads the configuration from the process environment with `read`, lets the arguments or
+/// faults end the process, and else returns what `run` does. An exception that leaves `run` is printed and
+/// makes the exit status 1.
 template <typename Config>
-Config ParseOrExit(int argc, char** argv, const Program& program, Config (*read)(Parser&)) {
+int Main(int argc, char** argv, const Program& program, Config (*read)(Parser&), int (*run)(const Config&)) {
   Parser parser{ProcessEnvironment()};
-  Config config = read(parser);
+  const Config config = read(parser);
   HandleArguments(argc, argv, program, parser.Table());
   ExitOnFaults(program, parser.faults());
-  return config;
+  try {
+    return run(config);
+  } catch (const std::exception& failure) {
+    return ReportFailure(program, failure);
+  }
 }
 
 }  // namespace obs::config

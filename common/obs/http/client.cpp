@@ -179,6 +179,7 @@ Client::Client(ClientConfig config, metrics::Registry& registry, const trace::Tr
                                           {"peer", "status"}, metrics::HttpDurationBuckets());
   const std::string peer = config.peer;
   const Authority authority = AuthorityOf(config.base_url);
+  // NOLINTNEXTLINE(modernize-make-unique): it cannot name the members
   impl_.reset(new Impl{.config = std::move(config),
                        .authority = authority,
                        .durations = durations,

@@ -13,11 +13,11 @@
 namespace obs::http {
 
 struct Route {
-  Method method;
+  Method method = Method::kGet;
   std::string route;  ///< the template: "/dice/{die}"
   std::string name;   ///< of the server span: "GET /dice/{die}"
-  Execution execution;
-  Visibility visibility;
+  Execution execution = Execution::kInline;
+  Visibility visibility = Visibility::kFull;
   Handler handler;
   std::vector<std::string> segments;  ///< of the template; a parameter as "{die}". Set by Router::Add().
   /// References kept because a look-up by labels costs more than all the counting.

@@ -7,18 +7,16 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
-#include <ctime>
 #include <mutex>
 #include <utility>
 
-#include "obs/config/config.h"
 #include "obs/http/connection.h"
 #include "obs/http/framing.h"
 #include "obs/http/listening_socket.h"
 #include "obs/http/problem.h"
+#include "obs/http/reply.h"
 #include "obs/http/router.h"
 #include "obs/http/worker_pool.h"
 
@@ -49,38 +47,6 @@ struct Pending {
   Clock::time_point start;
   trace::Span span;
 };
-
-/// IMF-fixdate (RFC 9110, section 5.6.7), formatted once a second and thread.
-std::string_view DateNow() {
-  thread_local std::time_t formatted = 0;
-  thread_local std::array<char, 32> text;
-  thread_local std::size_t size = 0;
-  const std::time_t now = std::time(nullptr);
-  if (now != formatted) {
-    std::tm utc{};
-    ::gmtime_r(&now, &utc);
-    size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-    formatted = now;
-  }
-  return {text.data(), size};
-}
-
-std::string Serialize(const Response& response, bool head_only, bool close, std::string_view trace_response) {
-  std::string out;
-  out.reserve(256 + response.body.size());
-  fmt::format_to(std::back_inserter(out),
-                 "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
-                 ReasonPhrase(response.status), DateNow(), response.content_type, response.body.size());
-  out += close ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
-  if (!trace_response.empty())
-    fmt::format_to(std::back_inserter(out), "traceresponse: {}\r\n", trace_response);
-  for (const auto& [name, value] : response.headers) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\r\n", name, value);
-  }
-  out += "\r\n";
-  if (!head_only) out += response.body;
-  return out;
-}
 
 Error Overloaded() {
   return Error(ErrorCode::kUnavailable, "overloaded",
@@ -410,40 +376,6 @@ void Server::Impl::LogAccess(const Pending& pending, const log::Logger& speaking
                     {"detail", error->detail()},
                     {"cause", error->cause()}});
   }
-}
-
-ServerConfig ReadServerConfig(config::Parser& parser, std::uint16_t default_port) {
-  using std::chrono::milliseconds;
-  ServerConfig config;
-  const auto size = [&parser](std::string_view name, std::size_t fallback, std::int64_t min, std::int64_t max,
-                              std::string_view help) {
-    return static_cast<std::size_t>(
-        parser.Integer(name, static_cast<std::int64_t>(fallback), min, max, help));
-  };
-  const auto timeout = [&parser](std::string_view name, milliseconds fallback, std::string_view help) {
-    return std::chrono::duration_cast<milliseconds>(
-        parser.Duration(name, fallback, milliseconds(1), std::chrono::hours(1), help));
-  };
-  config.address =
-      parser.String("HTTP_ADDRESS", config.address, "address to listen on; [::] is IPv6 and IPv4");
-  config.port = parser.Port("PORT", default_port, "port to listen on; 0 lets the kernel choose");
-  config.io_threads = size("HTTP_IO_THREADS", config.io_threads, 1, 64, "threads that read requests");
-  config.worker_threads = size("HTTP_WORKER_THREADS", config.worker_threads, 1, 1024,
-                               "threads for requests that wait for something");
-  config.worker_queue = size("HTTP_WORKER_QUEUE", config.worker_queue, 0, 100000,
-                             "requests that may wait for such a thread; more are answered 503");
-  config.max_connections =
-      size("HTTP_MAX_CONNECTIONS", config.max_connections, 1, 100000, "open connections");
-  config.max_target_bytes =
-      size("HTTP_MAX_TARGET_BYTES", config.max_target_bytes, 64, 1 << 20, "path and query");
-  config.max_header_bytes =
-      size("HTTP_MAX_HEADER_BYTES", config.max_header_bytes, 256, 1 << 20, "request line and headers");
-  config.max_body_bytes = size("HTTP_MAX_BODY_BYTES", config.max_body_bytes, 0, 1 << 30, "request body");
-  config.header_timeout = timeout("HTTP_HEADER_TIMEOUT", config.header_timeout, "first byte to last header");
-  config.body_timeout = timeout("HTTP_BODY_TIMEOUT", config.body_timeout,
-                                "last header to end of body, and for a client to read its reply");
-  config.idle_timeout = timeout("HTTP_IDLE_TIMEOUT", config.idle_timeout, "between requests of a connection");
-  return config;
 }
 
 Server::Server(const ServerConfig& config, const log::Logger& logger, metrics::Registry& registry,

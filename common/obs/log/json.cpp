@@ -58,7 +58,7 @@ void AppendEscaped(std::string& out, char c) {
 
 template <typename Number>
 void AppendNumber(std::string& out, Number value) {
-  std::array<char, 32> digits;
+  std::array<char, 32> digits{};
   out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
 }
 

@@ -77,7 +77,7 @@ std::string_view Name(Level level) {
   return "ERROR";
 }
 
-Logger::Logger(Writer& writer, std::string service, Level minimum)
+Logger::Logger(Writer& writer, std::string_view service, Level minimum)
     : core_(std::make_shared<const Core>(Core{writer, ServiceMember(service), minimum})) {}
 
 Logger Logger::With(const Correlation& correlation) const {

@@ -70,7 +70,7 @@ using Fields = std::initializer_list<Field>;
 class Logger {
  public:
   /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.
-  Logger(Writer& writer, std::string service, Level minimum);
+  Logger(Writer& writer, std::string_view service, Level minimum);
 
   /// The same logger, speaking for one span.
   Logger With(const Correlation& correlation) const;

@@ -79,7 +79,7 @@ std::string Number(double value) {
 // a series keeps its identity when the scraper changes its mind.
 std::string CanonicalNumber(double value) {
   if (!std::isfinite(value)) return Number(value);
-  std::array<char, 32> digits;
+  std::array<char, 32> digits{};
   const auto end =
       std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::general);
   std::string text(digits.data(), end.ptr);

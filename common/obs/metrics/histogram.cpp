@@ -47,14 +47,14 @@ std::vector<BucketExemplar> Exemplars(const Histogram& histogram) {
 }
 
 const std::vector<double>& HttpDurationBuckets() {
-  static const std::vector<double> buckets = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
-                                              0.5,   0.75, 1,     2.5,  5,     7.5, 10};
-  return buckets;
+  static const std::vector<double> kBuckets = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
+                                               0.5,   0.75, 1,     2.5,  5,     7.5, 10};
+  return kBuckets;
 }
 
 const std::vector<double>& DatabaseDurationBuckets() {
-  static const std::vector<double> buckets = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
-  return buckets;
+  static const std::vector<double> kBuckets = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10};
+  return kBuckets;
 }
 
 }  // namespace obs::metrics

@@ -151,7 +151,8 @@ int Service::Impl::Stop() {
   logger.Info("Stopped");
   writer.Flush(config.flush_timeout);
   const int status = finished ? 0 : 1;
-  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with it.
+  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with
+  // it.
   if (!finished || !exported) std::_Exit(status);
   return status;
 }
@@ -195,7 +196,7 @@ void Service::AddReadiness(std::string part, ReadinessCheck check) {
   impl_->checks.emplace_back(std::move(part), std::move(check));
 }
 
-void Service::AddDependency(std::string part, std::string base_url) {
+void Service::AddDependency(const std::string& part, std::string base_url) {
   impl_->dependencies.Add(part, std::move(base_url));
   AddReadiness(part, [this, part] { return impl_->dependencies.Unready(part); });
 }

@@ -60,7 +60,7 @@ class Service {
   /// Holds /readyz back until `base_url`/readyz has answered 200 once: a service starts while what it calls
   /// is down, and is ready when a request can succeed. Later outages do not make it unready, so that a caller
   /// gets this service's own 503 with the reason instead of a Service without endpoints.
-  void AddDependency(std::string part, std::string base_url);
+  void AddDependency(const std::string& part, std::string base_url);
   /// Runs after the last request is finished and before telemetry is flushed, in reverse order of
   /// registration. Not when requests were cut off: what they use is then left to the end of the process.
   void OnStop(std::function<void()> close);

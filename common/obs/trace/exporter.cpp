@@ -30,7 +30,7 @@ using Headers = std::unique_ptr<curl_slist, FreeHeaders>;
 
 void Add(Headers& headers, const std::string& line) {
   if (curl_slist* list = curl_slist_append(headers.get(), line.c_str())) {
-    headers.release();
+    static_cast<void>(headers.release());
     headers.reset(list);
   }
 }

@@ -259,9 +259,9 @@ void OtlpSpan::AppendTo(std::string& message) const {
   AppendFixed(message, field::kSpanFlags, std::uint32_t{flags_});
 }
 
-OtlpOrigin::OtlpOrigin(const opentelemetry::sdk::resource::Resource& of, std::string_view scope_name,
+OtlpOrigin::OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource_, std::string_view scope_name,
                        std::string_view scope_version) {
-  for (const auto& attribute : of.GetAttributes()) {
+  for (const auto& attribute : resource_.GetAttributes()) {
     nostd::visit(
         [&](const auto& alternative) {
           AppendAttribute(resource, field::kResourceAttributes, attribute.first, alternative);

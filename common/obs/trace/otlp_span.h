@@ -63,7 +63,7 @@ class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
 
 /// The bytes of an ExportTraceServiceRequest before its spans: the `Resource` and the `InstrumentationScope`.
 struct OtlpOrigin {
-  OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource, std::string_view scope_name,
+  OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource_, std::string_view scope_name,
              std::string_view scope_version);
 
   std::string resource;

@@ -109,7 +109,7 @@ void AddMetrics(metrics::Registry& registry, const Accounts& accounts) {
 }  // namespace
 
 struct Provider::Impl {
-  std::chrono::milliseconds default_deadline;
+  std::chrono::milliseconds default_deadline{0};
   std::unique_ptr<SdkLog> log;
   Accounts accounts;
   std::shared_ptr<sdk::trace::TracerProvider> sdk;  ///< null when the SDK is disabled

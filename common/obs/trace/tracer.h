@@ -3,13 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <variant>
 #include <vector>
 
 #include "obs/log/logger.h"
@@ -26,32 +23,9 @@ namespace obs::trace {
 
 enum class Kind { kInternal, kServer, kClient };
 
-/// One attribute of a span. Strings are borrowed for the duration of the call only.
-struct Attribute {
-  using Value = std::variant<bool, std::int64_t, double, std::string_view>;
-
-  template <typename T>
-  Attribute(std::string_view key_, T value_) : key(key_), value(Convert(value_)) {}
-
-  std::string_view key;
-  Value value;
-
- private:
-  template <typename T>
-  static Value Convert(const T& value) {
-    if constexpr (std::is_same_v<T, bool>) {
-      return value;
-    } else if constexpr (std::is_integral_v<T>) {
-      return static_cast<std::int64_t>(value);
-    } else if constexpr (std::is_floating_point_v<T>) {
-      return static_cast<double>(value);
-    } else {
-      return std::string_view(value);
-    }
-  }
-};
-
-using Attributes = std::initializer_list<Attribute>;
+/// One attribute of a span: the same kinds of value as the members of a log line.
+using Attribute = log::Field;
+using Attributes = log::Fields;
 
 /// What crosses threads and processes: a span's identity and the baggage. Immutable and cheap to copy; it is
 /// always passed explicitly, because the SDK's own "current context" is local to a thread.

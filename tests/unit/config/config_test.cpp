@@ -50,7 +50,8 @@ TEST(Parser, TakesAnEmptyValueAsNotSet) {
 }
 
 TEST(Parser, ReportsEveryFaultWithTheNameTheRuleAndTheValue) {
-  Parser parser = Over({{"COUNT", "11"}, {"WAIT", "250"}, {"PORT", "http"}, {"URL", "die-service"}, {"ON", "1"}});
+  Parser parser =
+      Over({{"COUNT", "11"}, {"WAIT", "250"}, {"PORT", "http"}, {"URL", "die-service"}, {"ON", "1"}});
   EXPECT_EQ(parser.Integer("COUNT", 3, 0, 10, ""), 3);
   EXPECT_EQ(parser.Duration("WAIT", 1s, 0us, 10s, ""), 1s);
   EXPECT_EQ(parser.Port("PORT", 80, ""), 80);

@@ -93,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"BareLineFeed", "GET / HTTP/1.1\nHost: a\n\n", kBad, "malformed-request"},
         Refusal{"ControlInValue", std::string("GET / HTTP/1.1\r\nHost: a\r\nX: a\x01\r\n\r\n"), kBad,
                 "malformed-request"},
-        Refusal{"NulInValue", std::string("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 36), kBad,
+        Refusal{"NulInValue", std::string("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 35), kBad,
                 "malformed-request"},
         Refusal{"ReturnInValue", "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", kBad, "malformed-request"},
         Refusal{"NoTarget", "GET HTTP/1.1\r\nHost: a\r\n\r\n", kNot, "version-not-supported"},

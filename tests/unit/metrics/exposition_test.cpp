@@ -1,22 +1,18 @@
+#include "support/exposition.h"
+
 #include <gmock/gmock.h>
 #include <prometheus/collectable.h>
 #include <prometheus/registry.h>
 #include <prometheus/summary.h>
 
-#include <array>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 
 #include "obs/metrics/registry.h"
 #include "support/json.h"
-#include "support/paths.h"
-#include "support/temporary_file.h"
 
 namespace obs::metrics {
 namespace {
@@ -32,23 +28,11 @@ constexpr Exemplar kExemplar{kTraceId, kSpanId};
 
 /// What a real parser made of a page: its families by name.
 std::map<std::string, Json> Parse(const Registry& registry, Format format) {
-  const support::TemporaryFile page(registry.Render(format));
-  const char* python = std::getenv("DICEBOX_PYTHON");
-  const std::string script = support::SourcePath("tests/unit/metrics/parse_exposition.py");
-  const std::string command = std::string(python != nullptr ? python : "python3") + " '" + script + "' " +
-                              (format == Format::kText ? "text" : "openmetrics") + " <" + page.path() +
-                              " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t count = fread(buffer.data(), 1, buffer.size(), pipe))
-    output.append(buffer.data(), count);
-  EXPECT_EQ(pclose(pipe), 0) << output << "\n" << registry.Render(format);
   std::map<std::string, Json> families;
-  std::istringstream lines(output);
-  for (std::string line; std::getline(lines, line);) {
-    const Json family = Json::Parse(line);
-    EXPECT_TRUE(families.emplace(family["name"].Text(), family).second) << "twice: " << line;
+  const std::string page = registry.Render(format);
+  for (const Json& family :
+       support::ParseByPrometheus(page, format == Format::kText ? "text" : "openmetrics")) {
+    EXPECT_TRUE(families.emplace(family["name"].Text(), family).second) << "twice: " << family;
   }
   return families;
 }

@@ -24,7 +24,7 @@ TEST(ConsoleExporter, WritesAFinishedSpanAsOneLogLine) {
   ASSERT_TRUE(telemetry.provider().Shutdown(support::kPatience));
   const auto lines = telemetry.Lines("span");
   ASSERT_THAT(lines, SizeIs(1));
-  const support::Json line = lines[0];
+  const support::Json& line = lines[0];
   EXPECT_EQ(line["level"].Text(), "INFO");
   EXPECT_EQ(line["trace_id"].Text(), TraceId(span));
   EXPECT_EQ(line["span_id"].Text(), SpanId(span));

@@ -1,7 +1,7 @@
-"""Reads a page of metrics from standard input with the parser of Prometheus' own Python client, which rejects what
-Prometheus would reject, and prints it as one JSON object a family.
+"""Reads a page of metrics with the parser of Prometheus' own Python client, which rejects what Prometheus would
+reject, and prints it as one JSON object a family.
 
-usage: parse_exposition.py text|openmetrics
+usage: parse_exposition.py text|openmetrics FILE
 """
 
 import json
@@ -29,7 +29,9 @@ def describe(sample):
 
 
 chosen = {"text": parser, "openmetrics": openmetrics_parser}[sys.argv[1]]
-for family in chosen.text_string_to_metric_families(sys.stdin.read()):
+with open(sys.argv[2], encoding="utf-8") as page:
+    families = list(chosen.text_string_to_metric_families(page.read()))
+for family in families:
     print(
         json.dumps(
             {
