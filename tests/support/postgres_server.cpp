@@ -142,8 +142,9 @@ std::string PostgresServer::Psql(const std::string& sql) const {
 }
 
 int PostgresServer::TerminateSessions(const std::string& user) const {
-  return std::stoi(
-      Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" + user + "'"));
+  const std::string count =
+      Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" + user + "'");
+  return count.empty() ? 0 : std::stoi(count);
 }
 
 Environment PostgresServer::Superuser() const {
