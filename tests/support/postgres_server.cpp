@@ -134,17 +134,19 @@ void PostgresServer::Thaw() {
 void PostgresServer::Migrate() { Demand({SourcePath("migrations/apply")}, Owner()); }
 
 std::string PostgresServer::Psql(const std::string& sql) const {
+  Environment environment = Superuser();
+  // Warnings would stand among the answer's lines, as of a session that has just ended by itself.
+  environment["PGOPTIONS"] = "-c client_min_messages=error";
   std::string output = Demand({"psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set",
                                "ON_ERROR_STOP=1", "--dbname", "dicedb", "--command", sql},
-                              Superuser());
+                              environment);
   if (!output.empty()) output.pop_back();
   return output;
 }
 
 int PostgresServer::TerminateSessions(const std::string& user) const {
-  const std::string count =
-      Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" + user + "'");
-  return count.empty() ? 0 : std::stoi(count);
+  return std::stoi(
+      Psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" + user + "'"));
 }
 
 Environment PostgresServer::Superuser() const {

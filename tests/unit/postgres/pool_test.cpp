@@ -347,12 +347,11 @@ TEST_F(MigratedPool, OpensTheWholePoolAndSaysSoOnce) {
 
 TEST_F(MigratedPool, HidesTheLossOfEveryConnectionFromCallers) {
   OpenReady();
-  std::atomic<bool> done = false;
   std::atomic<int> answered = 0;
-  std::vector<std::thread> callers;
+  std::vector<std::jthread> callers;
   for (int i = 0; i < 2; ++i) {
-    callers.emplace_back([&] {
-      while (!done) {
+    callers.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
         EXPECT_EQ(ErrorOf(kGet, {"fair"}), "");
         ++answered;
       }
@@ -363,8 +362,7 @@ TEST_F(MigratedPool, HidesTheLossOfEveryConnectionFromCallers) {
     const int before = answered;
     EXPECT_TRUE(Eventually([&] { return answered > before + 50; }));
   }
-  done = true;
-  for (std::thread& caller : callers) caller.join();
+  callers.clear();  // stops and joins them
   EXPECT_EQ(Queries("get", "error"), 0);
   EXPECT_GE(Lines("Database connection lost").size(), 1u);
   EXPECT_GE(Lines("Database connection pool established").size(), 2u);
