@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2154  # set by those who source it
 # The Kubernetes that a command works on. Sourced after process.sh, never run.
 
-# One that can be started on this machine, when it lies beside the checkout.
-readonly own_cluster=$root/../shared/cluster/kube
+# One that can be started on this machine, and what builds the programs around the chart, when they lie beside the
+# checkout.
+readonly own_cluster=$root/../shared/cluster/kube own_stack=$root/../shared/stack/build
 own_cluster_started=false
 
 # A program from PATH, else from where programs were built; in $found.
@@ -10,6 +11,8 @@ find_program() {
   found=$(command -v "$1") || found=${BIN_DIR:+$BIN_DIR/$1}
   [[ -x $found ]]
 }
+
+have_cluster() { [[ -x $own_cluster ]] || kubectl config current-context >/dev/null 2>&1; }
 
 # Uses kubectl's current context, or starts the cluster beside the checkout. Fails when there is neither.
 use_cluster() {
