@@ -2,7 +2,8 @@
 """Runs clang-tidy over a build's compile commands: clang_tidy.py BUILD_FOLDER CACHE_FOLDER
 
 In parallel, and not again for a file whose own text, project headers, system headers, compile command, checks and
-clang-tidy are what they were when it was found clean. Prints one line a faulty file; exits 1 when there is one.
+clang-tidy are what they were when it was found clean, in whichever checkout. Prints what is wrong; exits 1 when
+anything is.
 """
 
 import concurrent.futures
@@ -13,6 +14,9 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import time
+
+KEPT_SECONDS = 30 * 24 * 3600  # a result that nobody has asked for
 
 
 def dependencies(build: pathlib.Path) -> dict[str, list[str]]:
@@ -55,8 +59,9 @@ class Fingerprints:
         return self.known[name]
 
     def of_unit(self, entry: dict, files: list[str]) -> str:
-        parts = [self.common, entry["command"]]
-        parts += [f"{name} {self.of_file(name)}" for name in sorted(set(files) | {entry["file"]})]
+        parts = [entry["command"], *(f"{name} {self.of_file(name)}" for name in set(files) | {entry["file"]})]
+        # Where the checkout lies makes no difference.
+        parts = [self.common, *sorted(part.replace(str(self.root), ".") for part in parts)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -72,6 +77,9 @@ def main() -> int:
     build, cache = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
     root = pathlib.Path(__file__).resolve().parents[2]
     cache.mkdir(parents=True, exist_ok=True)
+    for marker in cache.iterdir():
+        if marker.stat().st_mtime < time.time() - KEPT_SECONDS:
+            marker.unlink()
     compiled_from = dependencies(build)
     fingerprints = Fingerprints(root, build)
     # What the build itself generates is not ours to judge.

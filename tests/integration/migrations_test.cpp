@@ -120,6 +120,18 @@ TEST_F(Migrations, AreRefusedWhenAnAppliedFileIsMissing) {
   EXPECT_THAT(finished.output, HasSubstr("migration 000002_seed_dice is applied, but its file is missing"));
 }
 
+TEST_F(Migrations, KeepTheSchemaOfANewerRelease) {
+  ASSERT_EQ(Apply().status, 0);
+  const Folder older;
+  older.Remove("000003_grant_reader.up.sql");
+  const Finished finished = Run(older.apply());
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_EQ(finished.output, "migrations: the schema is at version 3, newer than the files here\n");
+  const Finished down = Run(older.apply(), {"down", "1"});
+  EXPECT_NE(down.status, 0) << "the way back is in the newer release";
+  EXPECT_THAT(down.output, HasSubstr("000003_grant_reader is applied, but its file is missing"));
+}
+
 TEST_F(Migrations, AreRefusedWhenThereIsNoWayBack) {
   const Folder folder;
   folder.Remove("000002_seed_dice.down.sql");

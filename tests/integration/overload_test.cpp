@@ -27,7 +27,10 @@ class Overload : public testing::TestWithParam<std::string> {
       connections.emplace_back(service.port());
       EXPECT_TRUE(connections.back().Request("GET", "/roll?die=fair"));
     }
-    EXPECT_TRUE(Eventually([this] { return service.Metric("http_worker_queue_length") == 3; }));
+    EXPECT_TRUE(Eventually([this] {
+      return service.Metric("http_requests_in_progress") == 5 + 1 &&  // and the scrape itself
+             service.Metric("http_worker_queue_length") == 3;
+    }));
   }
   ~Overload() override { service.Kill(); }
 

@@ -134,9 +134,12 @@ void PostgresServer::Thaw() {
 void PostgresServer::Migrate() { Demand({SourcePath("migrations/apply")}, Owner()); }
 
 std::string PostgresServer::Psql(const std::string& sql) const {
+  Environment environment = Superuser();
+  // Warnings would stand among the answer's lines, as of a session that has just ended by itself.
+  environment["PGOPTIONS"] = "-c client_min_messages=error";
   std::string output = Demand({"psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set",
                                "ON_ERROR_STOP=1", "--dbname", "dicedb", "--command", sql},
-                              Superuser());
+                              environment);
   if (!output.empty()) output.pop_back();
   return output;
 }

@@ -103,7 +103,7 @@ std::optional<int> Process::Wait(std::chrono::milliseconds limit) {
   status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
   // What it wrote last is in the pipe still.
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, 1s, [this] { return !stdout_.valid() || output_ != Output::kRead; });
+  changed_.wait_for(lock, 5s, [this] { return !stdout_.valid() || output_ != Output::kRead; });
   return status_;
 }
 

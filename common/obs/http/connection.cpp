@@ -137,11 +137,9 @@ void Connection::CheckDeadline(SteadyTime now) {
   }
 }
 
-bool Connection::CloseIfIdle() {
+void Connection::CloseIfIdle() {
   const std::lock_guard lock(mutex_);
-  if (gone_ || phase_ != Phase::kIdle) return false;
-  BreakLocked();
-  return true;
+  if (!gone_ && phase_ == Phase::kIdle) BreakLocked();
 }
 
 bool Connection::OwesReply() const {

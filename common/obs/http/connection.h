@@ -60,7 +60,7 @@ class Connection {
   /// What the table's thread does now and then; see ConnectionTable.
   void WriteMore();
   void CheckDeadline(SteadyTime now);
-  bool CloseIfIdle();
+  void CloseIfIdle();
   /// Whether a reply is still to come, or not yet taken by the kernel.
   bool OwesReply() const;
   /// The descriptor while output waits for the client to read, else -1.

@@ -84,11 +84,11 @@ class Server {
   /// The port in use, after Start().
   std::uint16_t port() const;
 
-  /// From now on every reply carries `Connection: close` and idle connections are closed; requests are still
-  /// answered. Safe from any thread.
+  /// From now on every reply carries `Connection: close`; requests are still answered. Safe from any thread.
   void Drain();
-  /// Stops accepting and waits until requests under way are answered, at most for `deadline`. False when
-  /// some were cut off: their handlers may still run, and the destructor waits for them.
+  /// Stops accepting, closes idle connections and waits until requests under way are answered, at most for
+  /// `deadline`. False when some were cut off: their handlers may still run, and the destructor waits for
+  /// them.
   bool Stop(std::chrono::milliseconds deadline);
 
  private:

@@ -14,8 +14,8 @@ WorkerPool::~WorkerPool() { Stop(); }
 bool WorkerPool::TryPush(Task task) {
   {
     const std::lock_guard lock(mutex_);
-    // A task that an idle thread is about to take does not wait, so it does not count against the limit.
-    if (stopping_ || queue_.size() >= queue_limit_ + idle_) return false;
+    // A task that a free thread is about to take does not wait, so it does not count against the limit.
+    if (stopping_ || queue_.size() + running_ >= queue_limit_ + threads_.size()) return false;
     queue_.push_back(std::move(task));
   }
   ready_.notify_one();
@@ -42,16 +42,16 @@ void WorkerPool::Stop() {
 void WorkerPool::Work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    ++idle_;
     ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    --idle_;
     if (stopping_) return;
     Task task = std::move(queue_.front());
     queue_.pop_front();
+    ++running_;
     lock.unlock();
     task();
     task = nullptr;
     lock.lock();
+    --running_;
   }
 }
 

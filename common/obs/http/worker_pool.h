@@ -35,7 +35,7 @@ class WorkerPool {
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Task> queue_;
-  std::size_t idle_ = 0;
+  std::size_t running_ = 0;  ///< tasks that threads are at
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
 
 #include "obs/http/server.h"
 #include "obs/log/writer.h"
+#include "support/socket.h"
 
 namespace obs::http {
 
@@ -15,19 +15,14 @@ namespace obs::http {
 class ServerFixture {
  public:
   explicit ServerFixture(ServerConfig config = {})
-      : null_fd_(::open("/dev/null", O_WRONLY | O_CLOEXEC)),
-        writer_(null_fd_),
+      : null_(::open("/dev/null", O_WRONLY | O_CLOEXEC)),
+        writer_(null_.get()),
         logger_(writer_, "test", log::Level::kInfo),
         provider_(TraceConfig(), registry_, logger_),
         tracer_(provider_.tracer()) {
     config.address = "127.0.0.1";
     server_ = std::make_unique<Server>(config, logger_, registry_, tracer_, provider_.propagator());
   }
-  ~ServerFixture() {
-    server_.reset();
-    ::close(null_fd_);
-  }
-
   Server& server() { return *server_; }
   metrics::Registry& registry() { return registry_; }
   const trace::Tracer& tracer() const { return tracer_; }
@@ -52,7 +47,7 @@ class ServerFixture {
     return config;
   }
 
-  int null_fd_;
+  support::Fd null_;
   log::Writer writer_;
   log::Logger logger_;
   metrics::Registry registry_;

@@ -1,7 +1,6 @@
 #include "obs/log/logger.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <array>
 #include <ctime>
@@ -14,6 +13,7 @@
 #include "obs/log/writer.h"
 #include "support/eventually.h"
 #include "support/json.h"
+#include "support/memory_file.h"
 
 namespace obs::log {
 namespace {
@@ -27,15 +27,10 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 /// A logger whose lines can be read back.
 class LoggerTest : public testing::Test {
  protected:
-  ~LoggerTest() override { std::fclose(file_); }
-
   /// Everything logged so far.
   std::string Text() {
     EXPECT_TRUE(writer_.Flush(support::kPatience));
-    std::string text(100000, '\0');
-    const ssize_t count = pread(fileno(file_), text.data(), text.size(), 0);
-    text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-    return text;
+    return file_.Text();
   }
   Json Line() {
     const Json line = Json::Parse(Text());
@@ -44,14 +39,13 @@ class LoggerTest : public testing::Test {
   }
   /// What the reader of a line sees of the string `value`.
   std::string Logged(std::string_view value) {
-    EXPECT_EQ(ftruncate(fileno(file_), 0), 0);
-    EXPECT_EQ(lseek(fileno(file_), 0, SEEK_SET), 0);
+    EXPECT_TRUE(file_.Clear());
     logger_.Info("message", {{"value", value}});
     return Line()["value"].Text();
   }
 
-  std::FILE* file_ = std::tmpfile();
-  Writer writer_{fileno(file_)};
+  support::MemoryFile file_;
+  Writer writer_{file_.fd()};
   Logger logger_{writer_, "die-service", Level::kInfo};
 };
 

@@ -1,9 +1,7 @@
 #pragma once
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +16,7 @@
 #include "support/eventually.h"
 #include "support/exposition.h"
 #include "support/json.h"
+#include "support/memory_file.h"
 
 namespace obs::trace {
 
@@ -29,10 +28,6 @@ class Telemetry {
  public:
   explicit Telemetry(const Config& config = {.exporter = "none"}, Buffer* buffer = nullptr)
       : provider_(std::make_unique<Provider>(config, registry_, logger_, buffer)) {}
-  ~Telemetry() {
-    provider_.reset();
-    std::fclose(file_);
-  }
 
   Provider& provider() { return *provider_; }
   void DestroyProvider() { provider_.reset(); }
@@ -69,10 +64,7 @@ class Telemetry {
   /// The log lines with this message.
   std::vector<support::Json> Lines(const std::string& message) {
     EXPECT_TRUE(writer_.Flush(support::kPatience));
-    std::string text(1 << 20, '\0');
-    const ssize_t size = pread(fileno(file_), text.data(), text.size(), 0);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-    std::istringstream stream(text);
+    std::istringstream stream(file_.Text());
     std::vector<support::Json> lines;
     for (std::string line; std::getline(stream, line);) {
       const auto json = support::Json::Parse(line);
@@ -82,8 +74,8 @@ class Telemetry {
   }
 
  private:
-  std::FILE* file_ = std::tmpfile();
-  log::Writer writer_{fileno(file_)};
+  support::MemoryFile file_;
+  log::Writer writer_{file_.fd()};
   log::Logger logger_{writer_, "die-service", log::Level::kDebug};
   metrics::Registry registry_;
   std::unique_ptr<Provider> provider_;

@@ -1,0 +1,1 @@
+../../../../k8s/k6/traffic/traffic.js

@@ -1,0 +1,51 @@
+{{/*
+What things are called. Every helper takes (list $ "component").
+*/}}
+
+{{/* An object is called as its component is, after namePrefix: die-service is the Service, the pod, the container,
+     service.name and job alike. */}}
+{{- define "dicebox.name" -}}
+{{- printf "%s%s" (index . 0).Values.namePrefix (index . 1) -}}
+{{- end -}}
+
+{{- define "dicebox.selectorLabels" -}}
+app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{- define "dicebox.labels" -}}
+{{ include "dicebox.selectorLabels" . }}
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name ((index . 0).Chart.Version | replace "+" "_") }}
+{{- end -}}
+
+{{/* An image's full name: (list $ .Values.image). A digest wins over the tag. */}}
+{{- define "dicebox.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- with $root.Values.global.imageRegistry | default $image.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+
+{{/* Addresses inside the release. */}}
+{{- define "dicebox.frontendUrl" -}}
+http://{{ include "dicebox.name" (list . "frontend") }}:{{ .Values.frontend.service.port }}
+{{- end -}}
+{{- define "dicebox.diceRollerUrl" -}}
+http://{{ include "dicebox.name" (list . "dice-roller") }}:{{ .Values.diceRoller.service.port }}
+{{- end -}}
+{{- define "dicebox.dieServiceUrl" -}}
+http://{{ include "dicebox.name" (list . "die-service") }}:{{ .Values.dieService.service.port }}
+{{- end -}}
+
+{{/* Where the services send spans; empty when there is no collector. */}}
+{{- define "dicebox.otlpEndpoint" -}}
+{{- if .Values.otlpEndpoint -}}
+{{ .Values.otlpEndpoint }}
+{{- else if and .Values.alloy.enabled .Values.alloy.tracesUrl -}}
+http://{{ include "dicebox.name" (list . "alloy") }}:4318
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,84 @@
+{{/*
+Parts of network policies. All take (list $ …).
+*/}}
+
+{{/* Everything above the rules: (list $ "component" types). */}}
+{{- define "dicebox.policyHead" -}}
+{{- $root := index . 0 -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "dicebox.name" . }}
+  labels:
+    {{- include "dicebox.labels" . | nindent 4 }}
+    {{- with $root.Values.networkPolicy.additionalLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "dicebox.selectorLabels" . | nindent 6 }}
+  policyTypes: [{{ join ", " (index . 2) }}]
+{{- end -}}
+
+{{/* The pods of one component. */}}
+{{- define "dicebox.peer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "dicebox.selectorLabels" . | nindent 6 }}
+{{- end -}}
+
+{{/* All pods of the release: they carry its labels. */}}
+{{- define "dicebox.releasePeers" -}}
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/name: {{ (index . 0).Chart.Name }}
+      app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{- define "dicebox.prometheusPeers" -}}
+{{- toYaml (index . 0).Values.networkPolicy.prometheus -}}
+{{- end -}}
+
+{{/* Egress to a component: (list $ "component" port). */}}
+{{- define "dicebox.toComponent" -}}
+- to:
+    {{- include "dicebox.peer" . | nindent 4 }}
+  ports:
+    - port: {{ index . 2 }}
+{{- end -}}
+
+{{/* Egress to a port wherever it is, for what lies outside the release. */}}
+{{- define "dicebox.toPort" -}}
+- ports:
+    - port: {{ index . 1 }}
+{{- end -}}
+
+{{- define "dicebox.toDns" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- end -}}
+
+{{- define "dicebox.toCollector" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.otlpEndpoint -}}
+{{- include "dicebox.toPort" (list $root (include "dicebox.urlPort" $root.Values.otlpEndpoint)) -}}
+{{- else if include "dicebox.otlpEndpoint" $root -}}
+{{- include "dicebox.toComponent" (list $root "alloy" "otlp-http") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dicebox.toDatabase" -}}
+{{- $root := index . 0 -}}
+{{- if include "dicebox.ownPostgres" $root -}}
+{{- include "dicebox.toComponent" (list $root "postgres" "postgres") -}}
+{{- else if eq $root.Values.dieService.store "postgres" -}}
+{{- include "dicebox.toPort" (list $root $root.Values.externalDatabase.port) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dicebox.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end -}}

@@ -1,0 +1,60 @@
+{{/*
+Values that each are well-formed, as values.schema.json says, but make no sense together. All are told at once, each with
+the key and the remedy.
+*/}}
+{{- define "dicebox.validations" -}}
+{{- $problems := list -}}
+{{- $store := .Values.dieService.store -}}
+{{- $external := .Values.externalDatabase -}}
+
+{{- if eq $store "postgres" -}}
+{{- if .Values.dieService.dice -}}
+{{- $problems = append $problems "dieService.dice is for dieService.store=file: in PostgreSQL the dice are rows of die_specifications. Remove it, or set dieService.store=file." -}}
+{{- end -}}
+{{- if and .Values.postgresql.enabled $external.host -}}
+{{- $problems = append $problems "externalDatabase.host is set, but this release runs PostgreSQL itself. Set postgresql.enabled=false, or remove externalDatabase.host." -}}
+{{- else if not (or .Values.postgresql.enabled $external.host) -}}
+{{- $problems = append $problems "dieService.store is postgres, but there is none. Set externalDatabase.host, or postgresql.enabled=true." -}}
+{{- end -}}
+{{- if and $external.host (not $external.existingSecret) -}}
+{{- $problems = append $problems "externalDatabase.existingSecret is not set: name a Secret with the passwords of externalDatabase, under the key diceuser-password at least." -}}
+{{- end -}}
+{{- else if $external.host -}}
+{{- $problems = append $problems "externalDatabase.host is set, but the dice are in a file. Set dieService.store=postgres, or remove externalDatabase.host." -}}
+{{- end -}}
+
+{{- $alloy := .Values.alloy -}}
+{{- if and $alloy.enabled (not (or $alloy.lokiUrl $alloy.tracesUrl)) -}}
+{{- $problems = append $problems "alloy.enabled is set, but it has nowhere to send to. Set alloy.lokiUrl, alloy.tracesUrl or both." -}}
+{{- end -}}
+{{- range $key := list "lokiUrl" "tracesUrl" -}}
+{{- if and (index $alloy $key) (not $alloy.enabled) -}}
+{{- $problems = append $problems (printf "alloy.%s is set, but Alloy is off. Set alloy.enabled=true, or remove alloy.%s." $key $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.otlpEndpoint $alloy.tracesUrl -}}
+{{- $problems = append $problems "otlpEndpoint and alloy.tracesUrl are both set, and spans can go one way only. Remove otlpEndpoint to send them through Alloy, or alloy.tracesUrl to send them to your collector." -}}
+{{- end -}}
+{{- if and .Values.tests.tempoUrl (not (include "dicebox.otlpEndpoint" .)) -}}
+{{- $problems = append $problems "tests.tempoUrl is set, but no span leaves this release. Set alloy.enabled=true and alloy.tracesUrl, or otlpEndpoint." -}}
+{{- end -}}
+
+{{- range $key := list "frontend" "diceRoller" "dieService" -}}
+{{- $values := index $.Values $key -}}
+{{- if and $values.service.nodePort (eq $values.service.type "ClusterIP") -}}
+{{- $problems = append $problems (printf "%s.service.nodePort is for NodePort. Set %s.service.type=NodePort, or remove the port." $key $key) -}}
+{{- end -}}
+{{- if $values.autoscaling.enabled -}}
+{{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) -}}
+{{- $problems = append $problems (printf "%s.autoscaling.minReplicas is greater than maxReplicas. Lower it." $key) -}}
+{{- end -}}
+{{- if not (dig "requests" "cpu" "" $values.resources) -}}
+{{- $problems = append $problems (printf "%s.autoscaling measures the share of the requested CPU. Set %s.resources.requests.cpu." $key $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- if $problems -}}
+{{- fail (printf "\n\nThese values do not go together:\n  - %s\n" (join "\n  - " $problems)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The operator's Prometheus scrapes every target and evaluates the rules
+
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "$0")/lib.sh"
+prometheus=$(url prometheus-operated 9090 "$observability")
+# A node may take more than a minute to hand Prometheus the configuration that the operator wrote.
+shows ask --within 150 targets "$prometheus" "$namespace" frontend dice-roller die-service postgres-exporter alloy
+shows ask rules "$prometheus"
