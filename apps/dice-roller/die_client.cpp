@@ -19,7 +19,7 @@ obs::Error Invalid(std::string cause) {
 /// Throws obs::Error when the answer is no die.
 Die ParseDie(const std::string& body) {
   rapidjson::Document document;
-  document.Parse(body.c_str(), body.size());
+  document.Parse<rapidjson::kParseIterativeFlag>(body.c_str(), body.size());
   if (!document.IsObject()) throw Invalid("the answer is no JSON object");
   const auto identifier = document.FindMember("identifier");
   const auto error_rate = document.FindMember("error_rate");

@@ -89,7 +89,7 @@ DieSpecification ParseEntry(const std::string& identifier, const rapidjson::Valu
 FileStore::FileStore(const std::string& path) {
   const std::string text = ReadFile(path);
   rapidjson::Document document;
-  document.Parse(text.c_str(), text.size());
+  document.Parse<rapidjson::kParseIterativeFlag>(text.c_str(), text.size());
   if (document.HasParseError()) {
     throw std::runtime_error(path + ": no valid JSON at byte " + std::to_string(document.GetErrorOffset()) +
                              ": " + rapidjson::GetParseError_En(document.GetParseError()));

@@ -2,6 +2,7 @@
 
 #include <rapidjson/document.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -10,6 +11,20 @@ namespace {
 
 using rapidjson::Value;
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+
+constexpr int kMaxDepth = 64;
+
+/// Whether values are nested in one another more than `depth` times.
+bool IsDeeper(const Value& value, int depth) {
+  if (depth == 0) return true;
+  if (value.IsArray()) {
+    return std::any_of(value.Begin(), value.End(),
+                       [depth](const Value& element) { return IsDeeper(element, depth - 1); });
+  }
+  return value.IsObject() && std::any_of(value.MemberBegin(), value.MemberEnd(), [depth](const auto& member) {
+           return IsDeeper(member.value, depth - 1);
+         });
+}
 
 std::string_view Text(const Value& value) {
   return value.IsString() ? std::string_view(value.GetString(), value.GetStringLength()) : std::string_view();
@@ -137,8 +152,8 @@ TraceView::TraceView(std::string_view trace_id) : trace_id_(trace_id) {}
 
 bool TraceView::Add(std::string_view json) {
   rapidjson::Document document;
-  document.Parse(json.data(), json.size());
-  if (document.HasParseError() || !document.IsObject()) return false;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  if (document.HasParseError() || !document.IsObject() || IsDeeper(document, kMaxDepth)) return false;
   for (const Value& resource_spans : Array(document, "resourceSpans", "batches").GetArray()) {
     const std::string_view service = ServiceOf(Member(resource_spans, "resource"));
     for (const Value& scope_spans :

@@ -324,6 +324,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "die-service-invalid",
                   "invalid"},
         BadAnswer{"NoHttp", {.raw = "garbage\r\n\r\n"}, "die-service-invalid", "invalid"},
+        BadAnswer{"NestedWithoutEnd", {.body = std::string(500'000, '[')}, "die-service-invalid", "invalid"},
         BadAnswer{"Failing", {.status = 500}, "die-service-invalid", "500"}),
     ParameterName<BadAnswer>);
 

@@ -83,6 +83,7 @@ TEST_F(FileStoreTest, NamesTheEntryAndTheRuleItBreaks) {
 
 TEST_F(FileStoreTest, TellsAFileThatIsMissingEmptyOrNoJson) {
   EXPECT_THAT(FaultOf("{\"fair\":"), HasSubstr("no valid JSON at byte 8"));
+  EXPECT_THAT(FaultOf(std::string(1'000'000, '[')), HasSubstr("no valid JSON"));
   EXPECT_THAT(FaultOf("{}"), HasSubstr("at least one die"));
   EXPECT_THAT(FaultOf("[]"), HasSubstr("at least one die"));
   EXPECT_THROW(FileStore("/nowhere/dice.json"), std::runtime_error);

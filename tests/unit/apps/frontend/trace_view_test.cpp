@@ -82,6 +82,14 @@ TEST(TraceView, RefusesWhatIsNoTrace) {
   }
 }
 
+TEST(TraceView, RefusesWhatIsNestedWithoutEnd) {
+  constexpr std::size_t kLevels = 1'000'000;
+  TraceView view(kTrace);
+  EXPECT_FALSE(view.Add(std::string(kLevels, '[')));
+  EXPECT_FALSE(view.Add(R"({"logs":)" + std::string(kLevels, '[') + std::string(kLevels, ']') + '}'));
+  EXPECT_EQ(Json::Parse(view.Finish())["logs"].Text(), "[]");
+}
+
 TEST(TraceView, IsJsonWhateverTheMembersAre) {
   for (
       const char* text :
