@@ -152,6 +152,9 @@ spec:
 {{- /* Without a collector the spans are log lines, as ci/up does it. */ -}}
 {{- $_ := set $env "OTEL_TRACES_EXPORTER" "console" -}}
 {{- end -}}
+{{- with $root.Values.traceBufferBytes -}}
+{{- $_ := set $env "TRACE_BUFFER_BYTES" (int64 . | toString) -}}
+{{- end -}}
 {{- /* Kubernetes replaces $(NAME) only by what stands further up. */ -}}
 {{- $pod := dict "NODE_NAME" "spec.nodeName" "POD_NAME" "metadata.name" "POD_NAMESPACE" "metadata.namespace" "POD_UID" "metadata.uid" -}}
 {{- range $name, $path := $pod }}
