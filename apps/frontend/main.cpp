@@ -14,6 +14,7 @@ struct Config {
   obs::http::ClientConfig dice_roller;
   obs::http::ClientConfig die_service;
   std::string trace_query_url;
+  std::string log_query_url;
   frontend::Links links;
 };
 
@@ -42,6 +43,10 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.trace_query_url =
       parser.Url("TRACE_QUERY_URL", "",
                  "where the page finds traces beside each service's buffer: a Tempo, or what answers alike");
+  config.log_query_url = parser.Url(
+      "LOG_QUERY_URL", "",
+      "where the page finds log lines beside each service's buffer: a Loki, whose streams have the "
+      "label service_name");
   config.links.dashboard = ReadLink(parser, "DASHBOARD_LINK", "the page's link to a dashboard");
   config.links.trace = ReadLink(parser, "TRACE_LINK", "the page's link to a trace, {trace_id} for its id");
   config.links.logs =
@@ -57,8 +62,9 @@ int Run(const Config& config) {
                                 service.propagator());
   obs::http::Client die_service(config.die_service, service.registry(), service.tracer(),
                                 service.propagator());
-  frontend::Observer observer({{config.dice_roller, config.die_service}, config.trace_query_url},
-                              service.trace_buffer(), service.registry());
+  frontend::Observer observer(
+      {{config.dice_roller, config.die_service}, config.trace_query_url, config.log_query_url},
+      service.trace_buffer(), service.registry());
   frontend::AddRoutes(service.server(), die_service, dice_roller);
   frontend::AddPageRoutes(service.server(), observer, config.links);
   return service.Run();

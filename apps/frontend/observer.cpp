@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "obs/http/message.h"
 #include "trace_view.h"
 
 namespace frontend {
@@ -17,6 +18,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kConnectTimeout{300};
 constexpr milliseconds kServiceTimeout{1000};
 constexpr milliseconds kStoreTimeout{3000};
+constexpr int kMaxStoredLines = 2000;
 // A trace of a thousand rolls is about one mebibyte.
 constexpr std::size_t kMaxAnswer = std::size_t{8} << 20;
 
@@ -45,12 +47,20 @@ Observer::Observer(ObserverConfig config, const obs::trace::Buffer* own,
     service.timeout = kServiceTimeout;
     services_.push_back(MakeClient(std::move(service)));
   }
-  if (config.trace_query_url.empty()) return;
-  obs::http::ClientConfig store;
-  store.base_url = std::move(config.trace_query_url);
-  store.peer = "trace store";
-  store.timeout = kStoreTimeout;
-  store_ = MakeClient(std::move(store));
+  trace_store_ = MakeStoreClient("trace store", std::move(config.trace_query_url));
+  log_store_ = MakeStoreClient("log store", std::move(config.log_query_url));
+  log_selector_ = R"({service_name=~"frontend)";
+  for (const auto& service : services_) log_selector_.append("|").append(service->peer());
+  log_selector_ += R"("})";
+}
+
+std::unique_ptr<obs::http::Client> Observer::MakeStoreClient(std::string name, std::string url) {
+  if (url.empty()) return nullptr;
+  obs::http::ClientConfig config;
+  config.base_url = std::move(url);
+  config.peer = std::move(name);
+  config.timeout = kStoreTimeout;
+  return MakeClient(std::move(config));
 }
 
 std::unique_ptr<obs::http::Client> Observer::MakeClient(obs::http::ClientConfig config) {
@@ -59,27 +69,39 @@ std::unique_ptr<obs::http::Client> Observer::MakeClient(obs::http::ClientConfig 
   return std::make_unique<obs::http::Client>(std::move(config), registry_, tracer_, propagator_);
 }
 
-Observer::TraceSource Observer::trace_source() const {
-  if (store_) return TraceSource::kStore;
-  return own_ != nullptr ? TraceSource::kServices : TraceSource::kNone;
+Observer::Source Observer::SourceBeside(const obs::http::Client* store) const {
+  if (store != nullptr) return Source::kStore;
+  return own_ != nullptr ? Source::kServices : Source::kNone;
 }
+
+Observer::Source Observer::trace_source() const { return SourceBeside(trace_store_.get()); }
+Observer::Source Observer::log_source() const { return SourceBeside(log_store_.get()); }
 
 std::string Observer::Trace(std::string_view trace_id) {
   TraceView view(trace_id);
-  const auto ask = [&view](obs::http::Client& client, const std::string& target) {
+  const auto ask = [&view](obs::http::Client& client, const std::string& target,
+                           bool (TraceView::*add)(std::string_view)) {
     try {
       const auto answer = client.Get(target, {});
       // 404: it knows nothing of that trace, at least not yet.
-      if (answer.status == 404 || (answer.status == 200 && view.Add(answer.body))) return;
+      if (answer.status == 404 || (answer.status == 200 && (view.*add)(answer.body))) return;
     } catch (const obs::http::ClientError&) {  // told below, whatever the reason
     }
     view.AddUnreachable(client.peer());
   };
+  const std::string id(trace_id);
   if (own_ != nullptr) {
     view.Add(own_->Find(trace_id));
-    for (const auto& service : services_) ask(*service, "/traces/" + std::string(trace_id));
+    for (const auto& service : services_) ask(*service, "/traces/" + id, &TraceView::Add);
   }
-  if (store_) ask(*store_, "/api/traces/" + std::string(trace_id));
+  if (trace_store_) ask(*trace_store_, "/api/traces/" + id, &TraceView::Add);
+  if (log_store_) {
+    // Of the last hour, which is what a store takes when no time is given.
+    ask(*log_store_,
+        "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
+            "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + id + '`'),
+        &TraceView::AddStoredLines);
+  }
   return view.Finish();
 }
 

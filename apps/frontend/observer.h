@@ -15,6 +15,7 @@ namespace frontend {
 struct ObserverConfig {
   std::vector<obs::http::ClientConfig> services;  ///< beside this one
   std::string trace_query_url{};                  ///< of a store that answers as Tempo does; may be empty
+  std::string log_query_url{};                    ///< of a store that answers as Loki does; may be empty
 };
 
 /// Looks at the system for the page. These calls are nobody's request: they stay out of the service's metrics
@@ -24,10 +25,11 @@ class Observer {
   /// `own` is this service's buffer, null without one. The references must outlive it.
   Observer(ObserverConfig config, const obs::trace::Buffer* own, const obs::metrics::Registry& registry);
 
-  enum class TraceSource { kNone, kServices, kStore };
-  TraceSource trace_source() const;
+  enum class Source { kNone, kServices, kStore };
+  Source trace_source() const;
+  Source log_source() const;
 
-  /// What the store and the services' buffers, where there are any, know of a trace now, as a TraceView.
+  /// What the stores and the services' buffers, where there are any, know of a trace now, as a TraceView.
   std::string Trace(std::string_view trace_id);
   /// `{"frontend":"…","dice-roller":"…","die-service":null}`: of each service the lines of its metrics that
   /// the page draws, null for one that does not answer.
@@ -36,6 +38,9 @@ class Observer {
  private:
   using Clients = std::vector<std::unique_ptr<obs::http::Client>>;
   std::unique_ptr<obs::http::Client> MakeClient(obs::http::ClientConfig config);
+  /// Null without a URL.
+  std::unique_ptr<obs::http::Client> MakeStoreClient(std::string name, std::string url);
+  Source SourceBeside(const obs::http::Client* store) const;
 
   const obs::trace::Buffer* own_;
   const obs::metrics::Registry& own_registry_;
@@ -43,7 +48,9 @@ class Observer {
   obs::trace::Tracer tracer_;
   obs::trace::Propagator propagator_;
   Clients services_;
-  std::unique_ptr<obs::http::Client> store_;  ///< null without trace_query_url
+  std::unique_ptr<obs::http::Client> trace_store_;  ///< null without trace_query_url
+  std::unique_ptr<obs::http::Client> log_store_;    ///< null without log_query_url
+  std::string log_selector_;                        ///< of the streams of all three services, in LogQL
 };
 
 }  // namespace frontend

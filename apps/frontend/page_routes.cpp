@@ -14,14 +14,26 @@ namespace {
 using obs::http::Execution;
 using obs::http::Request;
 
-std::string Settings(Observer::TraceSource source, const Links& links) {
+const char* Name(Observer::Source source) {
+  switch (source) {
+    case Observer::Source::kStore:
+      return "store";
+    case Observer::Source::kServices:
+      return "services";
+    case Observer::Source::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string Settings(const Observer& observer, const Links& links) {
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
   json.StartObject();
   json.Key("traces");
-  json.String(source == Observer::TraceSource::kStore      ? "store"
-              : source == Observer::TraceSource::kServices ? "services"
-                                                           : "none");
+  json.String(Name(observer.trace_source()));
+  json.Key("logs");
+  json.String(Name(observer.log_source()));
   json.Key("links");
   json.StartObject();
   for (const auto& [name, link] :
@@ -59,7 +71,7 @@ void AddPageRoutes(obs::http::Server& server, Observer& observer, const Links& l
         obs::http::Visibility::kProbe);
   };
   add("/page/settings", Execution::kInline,
-      [settings = Settings(observer.trace_source(), links)](const Request&) { return settings; });
+      [settings = Settings(observer, links)](const Request&) { return settings; });
   add("/page/metrics", Execution::kMayBlock, [&observer](const Request&) { return observer.Metrics(); });
   add("/page/traces/{trace_id}", Execution::kMayBlock,
       [&observer](const Request& request) { return observer.Trace(TraceId(request)); });

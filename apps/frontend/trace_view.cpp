@@ -26,6 +26,11 @@ bool IsDeeper(const Value& value, int depth) {
          });
 }
 
+bool ParseObject(std::string_view json, rapidjson::Document& document) {
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  return !document.HasParseError() && document.IsObject() && !IsDeeper(document, kMaxDepth);
+}
+
 std::string_view Text(const Value& value) {
   return value.IsString() ? std::string_view(value.GetString(), value.GetStringLength()) : std::string_view();
 }
@@ -152,8 +157,7 @@ TraceView::TraceView(std::string_view trace_id) : trace_id_(trace_id) {}
 
 bool TraceView::Add(std::string_view json) {
   rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
-  if (document.HasParseError() || !document.IsObject() || IsDeeper(document, kMaxDepth)) return false;
+  if (!ParseObject(json, document)) return false;
   for (const Value& resource_spans : Array(document, "resourceSpans", "batches").GetArray()) {
     const std::string_view service = ServiceOf(Member(resource_spans, "resource"));
     for (const Value& scope_spans :
@@ -164,8 +168,35 @@ bool TraceView::Add(std::string_view json) {
       }
     }
   }
-  for (const Value& line : Array(document, "logs", "").GetArray()) line.Accept(logs_.writer);
+  for (const Value& line : Array(document, "logs", "").GetArray()) AddLine(line);
   return true;
+}
+
+bool TraceView::AddStoredLines(std::string_view json) {
+  rapidjson::Document document;
+  if (!ParseObject(json, document)) return false;
+  const Value& data = Member(document, "data");
+  if (Text(Member(data, "resultType")) != "streams") return false;
+  for (const Value& stream : Array(data, "result", "").GetArray()) {
+    for (const Value& entry : Array(stream, "values", "").GetArray()) {
+      rapidjson::Document line;
+      // The time in nanoseconds, and the line. A store finds also what only mentions the id.
+      if (entry.IsArray() && entry.Size() >= 2 && ParseObject(Text(entry[1]), line) &&
+          Text(Member(line, "trace_id")) == trace_id_) {
+        AddLine(line);
+      }
+    }
+  }
+  return true;
+}
+
+void TraceView::AddLine(const Value& line) {
+  rapidjson::StringBuffer text;
+  Writer writer(text);
+  line.Accept(writer);
+  if (lines_.emplace(text.GetString(), text.GetSize()).second) {
+    logs_.writer.RawValue(text.GetString(), text.GetSize(), rapidjson::kObjectType);
+  }
 }
 
 void TraceView::AddUnreachable(std::string_view source) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
@@ -20,6 +21,9 @@ class TraceView {
   /// base64, enumerators by name. A member `logs` holds log lines. A span that is there already is passed
   /// over. False when it is nothing of the kind.
   bool Add(std::string_view json);
+  /// `json`: Loki's answer to a query for log lines, each of which is a JSON object. A line that is there
+  /// already, or that is none of ours, is passed over. False when it is nothing of the kind.
+  bool AddStoredLines(std::string_view json);
   /// A source that did not answer as it should, so that spans may be missing.
   void AddUnreachable(std::string_view source);
 
@@ -35,8 +39,11 @@ class TraceView {
     rapidjson::StringBuffer buffer;
     Writer writer{buffer};
   };
+  void AddLine(const rapidjson::Value& line);
+
   const std::string trace_id_;
   std::set<std::string> span_ids_;
+  std::set<std::string> lines_;
   List spans_;
   List logs_;
   List unreachable_;

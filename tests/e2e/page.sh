@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The page, by kubectl port-forward in Chromium, rolls dice and draws the spans that Tempo has
+# The page, by kubectl port-forward in Chromium, rolls dice and shows the spans and log lines that Tempo and Loki have
 
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"

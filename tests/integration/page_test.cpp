@@ -158,15 +158,34 @@ TEST_F(Page, IsShownWhatAStoreAndTheBuffersKnowTogether) {
   EXPECT_THAT(Outline(trace), testing::Contains("dice-roller internal proxy"));
 }
 
+TEST_F(Page, IsShownTheLinesOfALogStore) {
+  FakeServer store([](const FakeRequest& request) {
+    constexpr std::string_view kAsked =
+        "/loki/api/v1/query_range?direction=forward&limit=2000&query="
+        "%7Bservice_name%3D~%22frontend%7Cdice-roller%7Cdie-service%22%7D%20%7C%3D%20%"
+        "604bf92f3577b34da6a3ce929d0e0e4736%60";
+    EXPECT_EQ(request.target, kAsked);
+    return FakeReply{
+        .body = R"({"data":{"resultType":"streams","result":[{"stream":{},"values":[["1",)"
+                R"("{\"message\":\"stored\",\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}"]]}]}})"};
+  });
+  system.frontend.Set("LOG_QUERY_URL", store.url());
+  system.Start();
+  EXPECT_EQ(Ask("/page/settings")["logs"].Text(), "store");
+  EXPECT_EQ(Ask("/page/settings")["traces"].Text(), "none");
+  EXPECT_THAT(Messages(Ask("/page/traces/" + kUnknown)), UnorderedElementsAre("stored"));
+}
+
 class BadStore : public Page, public testing::WithParamInterface<FakeReply> {};
 
 TEST_P(BadStore, IsToldToThePage) {
   FakeServer store([](const FakeRequest&) { return GetParam(); });
   system.frontend.Set("TRACE_QUERY_URL", store.url());
+  system.frontend.Set("LOG_QUERY_URL", store.url());
   system.Start();
   const Stopwatch watch;
   const Json trace = Ask("/page/traces/" + kUnknown);
-  EXPECT_EQ(trace["unreachable"].Text(), R"(["trace store"])");
+  EXPECT_EQ(trace["unreachable"].Text(), R"(["trace store","log store"])");
   EXPECT_THAT(trace["spans"].Items(), IsEmpty());
   EXPECT_LT(watch.elapsed(), 8s) << "nobody waits long for it";
 }
@@ -199,7 +218,7 @@ TEST_F(Page, IsToldItsLinks) {
 }
 
 TEST_F(Page, TakesNoLinkThatWouldRun) {
-  for (const char* name : {"TRACE_LINK", "LOGS_LINK", "DASHBOARD_LINK", "TRACE_QUERY_URL"}) {
+  for (const char* name : {"TRACE_LINK", "LOGS_LINK", "DASHBOARD_LINK", "TRACE_QUERY_URL", "LOG_QUERY_URL"}) {
     Process process({ProgramPath("frontend")}, {{name, "javascript:alert(1)"}});
     EXPECT_EQ(process.Wait(), 1);
     EXPECT_TRUE(Eventually([&] { return process.Errors().find(name) != std::string::npos; })) << name;

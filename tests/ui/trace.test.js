@@ -40,6 +40,7 @@ describe('Inside the request', () => {
     assert.deepEqual(rows.map(({ name, level }) => [level, name]), [
       [1, 'GET /roll'], [2, 'GET → dice-roller'], [3, 'GET /roll'], [4, 'GET → die-service'], [5, 'GET /dice/{die}'], ...query, [4, 'roll 0'],
     ]);
+    assert.ok(await page.locator('#lines li').count() >= 6, 'the lines of the whole request');
     rows.forEach((row, i) => assert.ok(i === 0 || (row.left >= rows[0].left - 1 && row.right <= rows[0].right + 1), row.name));
     assert.deepEqual(faultsOf(seen), []);
   });
@@ -176,7 +177,7 @@ describe('Inside the request', () => {
       await route.fulfill({ json: { trace_id: kTrace, logs: [], unreachable: [], ...answer } });
     });
     await rollOnce(page);
-    await waitForText(page, '#trace-status', /^2 spans of 1 service in .* More spans may be on their way…$/);
+    await waitForText(page, '#trace-status', /^2 spans of 1 service in .* More may be on its way…$/);
     release();
     await waitForText(page, '#trace-status', /^3 spans of 2 services in [\d.]+ ms\.$/);
     assert.equal(asked, 3, 'then it is not asked again');
@@ -234,23 +235,40 @@ describe('Inside the request', () => {
     ]);
   });
 
-  test('spans come from a trace store where one is configured', async (t) => {
-    const store = createServer((request, response) => {
+  test('spans and log lines come from stores where they are configured', async (t) => {
+    const line = (id) => JSON.stringify({ timestamp: '2026-01-01T00:00:00.000000Z', level: 'INFO', message: `stored ${id}`,
+                                          service: 'frontend', trace_id: id, span_id: '00f067aa0ba902b8' });
+    let asked = 0;
+    const logs = (url) => {
+      const id = /[0-9a-f]{32}/.exec(url)[0];
+      // Lines arrive later than spans.
+      return { data: { resultType: 'streams', result: ++asked < 3 ? [] : [{ stream: {}, values: [['1', line(id)]] }] } };
+    };
+    const traces = (url) => ({ batches: [{
+      resource: { attributes: [{ key: 'service.name', value: { stringValue: 'frontend' } }] },
+      scopeSpans: [{ spans: [{ spanId: 'APBnqgupArg=', name: `of ${url.slice(0, 12)}`, kind: 'SPAN_KIND_SERVER',
+                               startTimeUnixNano: '1000', endTimeUnixNano: '2000' }] }],
+    }] });
+    const store = createServer(({ url }, response) => {
       response.setHeader('Content-Type', 'application/json');
-      response.end(JSON.stringify({ batches: [{
-        resource: { attributes: [{ key: 'service.name', value: { stringValue: 'frontend' } }] },
-        scopeSpans: [{ spans: [{ spanId: 'APBnqgupArg=', name: `of ${request.url.slice(0, 12)}`, kind: 'SPAN_KIND_SERVER',
-                                 startTimeUnixNano: '1000', endTimeUnixNano: '2000' }] }],
-      }] }));
+      response.end(JSON.stringify(url.startsWith('/loki/') ? logs(url) : traces(url)));
     });
     await new Promise((done) => { store.listen(0, '127.0.0.1', done); });
     t.after(() => { store.closeAllConnections(); store.close(); });
-    const { frontend } = await startDice(t, { TRACE_BUFFER_BYTES: '0', TRACE_QUERY_URL: `http://127.0.0.1:${store.address().port}` });
-    const { page } = await openPage(t, browser, { path: frontend.url });
+    const url = `http://127.0.0.1:${store.address().port}`;
+
+    const spansAlone = await startDice(t, { TRACE_BUFFER_BYTES: '0', TRACE_QUERY_URL: url });
+    const first = await openPage(t, browser, { path: spansAlone.frontend.url });
+    await rollOnce(first.page);
+    await waitForText(first.page, '#trace-status', /^1 span of 1 service in 1 µs\.$/);
+    assert.equal(await textOf(first.page, '#span-name'), 'of /api/traces/');
+    assert.match(await textOf(first.page, '#lines-note'), /^They are in the log of each service/);
+
+    const both = await startDice(t, { TRACE_BUFFER_BYTES: '0', TRACE_QUERY_URL: url, LOG_QUERY_URL: url });
+    const { page } = await openPage(t, browser, { path: both.frontend.url });
     await rollOnce(page);
     await waitForText(page, '#trace-status', /^1 span of 1 service in 1 µs\.$/);
-    assert.equal(await textOf(page, '#span-name'), 'of /api/traces/');
-    assert.match(await textOf(page, '#lines-note'), /^They are in your log store/);
+    assert.deepEqual(await page.locator('#lines b').allInnerTexts(), [`stored ${await traceShown(page)}`]);
   });
 
   test('without a buffer or a store the page says how to have one', async (t) => {

@@ -86,8 +86,8 @@ export function rollMany(die, times, signal) {
     Array.isArray(body?.results) && body.results.every((result) => result === null || isFace(result)), signal);
 }
 
-// What frontend knows of itself: where traces come from ("store", "services" or "none"), and link templates.
-export const getSettings = () => get('page/settings', (body) => typeof body?.traces === 'string');
+// What frontend knows of itself: where traces and log lines come from ("store", "services" or "none"), and link templates.
+export const getSettings = () => get('page/settings', (body) => typeof body?.traces === 'string' && typeof body?.logs === 'string');
 
 export const getTrace = (id, signal) => get(`page/traces/${id}`, (body) => Array.isArray(body?.spans), signal);
 

@@ -23,7 +23,7 @@ const fresh = new Set();         // the dice described since the list was loaded
 const statistics = new Map();    // die → RunningStatistics
 let listed = false;
 let rolling = null;              // the AbortController of the roll under way
-let settings = { traces: 'services', links: {} };  // until loadSettings()
+let settings = { traces: 'services', logs: 'services', links: {} };  // until loadSettings()
 let loadProblem = '';            // the type last shown, so that an outage is logged once
 let lostContact = false;         // the outcome on show is an outage that a later load ends
 

@@ -41,10 +41,17 @@ export function isComplete(spans) {
     !(span.attributes['http.response.status_code'] && span.kind === 'client' && !parents.has(span.id)));
 }
 
+// A log store gets its lines later than a trace store its spans: every service writes one of each request.
+export function hasLines({ spans, logs }) {
+  const services = new Set(logs.map(({ service }) => service));
+  return spans.every(({ service }) => services.has(service));
+}
+
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// Asks until the trace is complete or patience ends; `onUpdate(trace, problem, waiting)` is told of every answer.
-export async function follow(id, signal, onUpdate) {
+// Asks until the trace is complete, `withLines` its log lines too, or patience ends; `onUpdate(trace, problem, waiting)` is
+// told of every answer.
+export async function follow(id, withLines, signal, onUpdate) {
   const end = performance.now() + kPatienceMs;
   for (let delay = kFirstDelayMs; ; delay = Math.min(delay * 2, kMaxDelayMs)) {
     let trace = null;
@@ -55,7 +62,8 @@ export async function follow(id, signal, onUpdate) {
       problem = Problem.of(failure);
     }
     if (signal.aborted) return;
-    const waiting = !(trace && isComplete(trace.spans)) && performance.now() < end;
+    const whole = trace && isComplete(trace.spans) && (!withLines || hasLines(trace));
+    const waiting = !whole && performance.now() < end;
     onUpdate(trace, problem, waiting);
     if (!waiting) return;
     await pause(delay);

@@ -23,7 +23,7 @@ export class TraceCard {
   #limits = new Map();  // what was unfolded
   #selected = null;
 
-  // `settings()` gives what getSettings() gave: { traces, links }.
+  // `settings()` gives what getSettings() gave: { traces, logs, links }.
   constructor(settings) {
     this.#settings = settings;
     listen(byId('waterfall'), (id) => this.#pick(id));
@@ -32,7 +32,7 @@ export class TraceCard {
 
   // Shows a trace as soon as its spans are known, instead of the one before.
   async show(id) {
-    const { traces, links } = this.#settings();
+    const { traces, logs, links } = this.#settings();
     this.#stop.abort();
     this.#stop = new AbortController();
     this.#trace = this.#selected = null;
@@ -43,7 +43,7 @@ export class TraceCard {
       .filter(([, link]) => id && link).map(([words, link]) => html('a', { href: link.replaceAll('{trace_id}', id) }, words)));
     if (!id) say('trace-status', 'No answer came, so there is nothing to follow.');
     else if (traces === 'none') say('trace-status', kNothing.none);
-    else await follow(id, this.#stop.signal, (...update) => this.#update(...update));
+    else await follow(id, logs === 'store', this.#stop.signal, (...update) => this.#update(...update));
   }
 
   #update(trace, problem, waiting) {
@@ -57,7 +57,7 @@ export class TraceCard {
     const parts = this.#trace ? [this.#summary()] : [];
     if (problem) parts.push(`The trace could not be loaded. ${explain(problem).what}`);
     for (const name of trace?.unreachable ?? []) parts.push(`${name} could not be asked: what it did may be missing.`);
-    if (waiting) parts.push(this.#trace ? 'More spans may be on their way…' : kLooking);
+    if (waiting) parts.push(this.#trace ? 'More may be on its way…' : kLooking);
     else if (parts.length === 0) parts.push(kNothing[this.#settings().traces]);
     say('trace-status', parts.join(' '));
   }
@@ -111,7 +111,7 @@ export class TraceCard {
     const ids = new Set(withAllBelow(span).map((below) => below.id));
     const lines = this.#trace.logs.filter((line) => ids.has(line.span_id)).sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
     fill('lines', lines.slice(0, kMaxLines).map(logLine));
-    const none = this.#trace.logs.length ? 'This span wrote none.' : 'They are in your log store, under the trace id.';
+    const none = this.#settings().logs === 'none' ? 'They are in the log of each service, under the trace id.' : 'None were found.';
     say('lines-note', lines.length > kMaxLines ? `And ${lines.length - kMaxLines} more.` : lines.length ? '' : none);
   }
 }

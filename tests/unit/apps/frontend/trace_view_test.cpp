@@ -75,6 +75,33 @@ TEST(TraceView, PutsTogetherWhatSeveralSourcesKnow) {
   EXPECT_EQ(json["unreachable"].Text(), R"(["die-service"])");
 }
 
+/// As Loki's /loki/api/v1/query_range writes it.
+constexpr const char* kLoki = R"({"status":"success","data":{"resultType":"streams","result":[
+  {"stream":{"service_name":"frontend"},"values":[
+    ["1763740000000250500","{\"message\":\"first\",\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}"],
+    ["1763740000000250500","{\"message\":\"only mentions 4bf92f3577b34da6a3ce929d0e0e4736\",\"trace_id\":\"\"}"],
+    ["1763740000000250500","4bf92f3577b34da6a3ce929d0e0e4736 is in a line that is no JSON"],["1763740000000250500"],7]},
+  {"stream":{},"values":[
+    ["1763740000000250501","{\"message\":\"second\",\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}",{"level":"INFO"}]]}]}})";
+
+TEST(TraceView, TakesItsLinesFromALogStore) {
+  TraceView view(kTrace);
+  EXPECT_TRUE(view.AddStoredLines(kLoki));
+  EXPECT_TRUE(view.AddStoredLines(kLoki)) << "each line once";
+  const Json logs = Json::Parse(view.Finish())["logs"];
+  ASSERT_THAT(logs.Items(), SizeIs(2));
+  EXPECT_EQ(logs[0]["message"].Text(), "first");
+  EXPECT_EQ(logs[1]["message"].Text(), "second");
+}
+
+TEST(TraceView, RefusesWhatIsNoAnswerOfALogStore) {
+  for (const char* text :
+       {"", "[]", "{}", "<h1>Bad gateway</h1>", R"({"data":{"resultType":"matrix","result":[]}})"}) {
+    TraceView view(kTrace);
+    EXPECT_FALSE(view.AddStoredLines(text)) << text;
+  }
+}
+
 TEST(TraceView, RefusesWhatIsNoTrace) {
   for (const char* text : {"", "{", "[]", "null", "<h1>Bad gateway</h1>"}) {
     TraceView view(kTrace);
