@@ -240,7 +240,7 @@ describe('Inside the request', () => {
                                           service: 'frontend', trace_id: id, span_id: '00f067aa0ba902b8' });
     let asked = 0;
     const logs = (url) => {
-      const id = /[0-9a-f]{32}/.exec(url)[0];
+      const id = /%60([0-9a-f]{32})%60/.exec(url)[1];
       // Lines arrive later than spans.
       return { data: { resultType: 'streams', result: ++asked < 3 ? [] : [{ stream: {}, values: [['1', line(id)]] }] } };
     };

@@ -30,9 +30,15 @@ let lostContact = false;         // the outcome on show is an outage that a late
 const selected = () => byId('die').value;
 const traceCard = new TraceCard(() => settings);
 
+// Where traces and lines come from must be known first.
+async function showTrace(id) {
+  await settingsLoaded;
+  traceCard.show(id);
+}
+
 const log = (entry) => logAction(entry, (id) => {
   byId('trace').focus();
-  traceCard.show(id);
+  showTrace(id);
 });
 
 function statisticsOf(die) {
@@ -231,7 +237,7 @@ async function act(action, roll) {
 
 function recordAction(entry) {
   log(entry);
-  traceCard.show(entry.traceId);
+  showTrace(entry.traceId);
 }
 
 function actionFailed(action, die, problem) {
@@ -337,6 +343,6 @@ addEventListener('online', () => loader.run());
 showDice([]);
 new ResizeObserver(showDie).observe(byId('histogram'));
 
+const settingsLoaded = loadSettings();
 loader.run();
-loadSettings();
 watchLoad();

@@ -76,12 +76,12 @@ function drawRow(row, i, { begin, labels, xOf, width, colors, selected }) {
 
 function grid(begin, end, xOf, height, narrow) {
   const total = Math.max((end - begin) / 1000, 0.001);
-  const step = tickStep(narrow ? total * 1.4 : total);
+  const step = tickStep(narrow ? total * 2.2 : total);
   const parts = [];
   for (let ms = 0; ms <= total * 1.0001; ms += step) {
     const x = xOf(begin + ms * 1000);
     parts.push(svg('line', { class: 'grid', x1: x, x2: x, y1: kTop - 4, y2: height }),
-               svg('text', { class: 'axis', x, y: 14, 'text-anchor': ms ? 'middle' : 'start' }, ms ? duration(ms) : '0'));
+               svg('text', { class: 'axis', x, y: 14, 'text-anchor': ms ? 'middle' : 'start' }, ms ? duration(ms).replace('.0 ', ' ') : '0'));
   }
   return parts;
 }
