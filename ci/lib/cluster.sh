@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # set by those who source it
+# shellcheck shell=bash disable=SC2034,SC2154  # used and set by those who source it
 # The Kubernetes that a command works on. Sourced after process.sh, never run.
 
 # One that can be started on this machine, and what builds the programs around the chart, when they lie beside the
