@@ -38,11 +38,11 @@ count_command() {
   [[ ${#numbers[@]} -eq 0 ]] || count "${numbers[@]}"
 }
 
-# The closing line; fails when anything failed or nothing ran.
+# The closing line; fails when anything failed or there was nothing at all.
 closing_line() {
   local line="$passed passed, $failed failed"
   ((skipped == 0)) || line+=", $skipped skipped"
   [[ -z ${DICEBOX_COUNTS:-} ]] || say "$passed $failed $skipped" >"$DICEBOX_COUNTS"
   say "$line"
-  ((failed == 0 && passed > 0))
+  ((failed == 0 && passed + skipped > 0))
 }
