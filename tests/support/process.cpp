@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <system_error>
 #include <utility>
 
@@ -104,6 +105,8 @@ std::optional<int> Process::Wait(std::chrono::milliseconds limit) {
   // What it wrote last is in the pipe still.
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, 5s, [this] { return !stdout_.valid() || output_ != Output::kRead; });
+  // What a sanitizer reports would be lost with the child.
+  if (errors_.find("Sanitizer") != std::string::npos) std::cerr << errors_;
   return status_;
 }
 
