@@ -169,6 +169,9 @@ void Keeper::Check() {
     lease = Lend(slot);
   }
   Verify(std::move(lease));
+  // From its end: one that is slow shall not take the connection again before anyone who waits for it.
+  std::lock_guard lock(mutex_);
+  next_check_ = Clock::now() + config_.check_interval;
 }
 
 bool Keeper::Verify(Lease lease) {
