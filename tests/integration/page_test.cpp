@@ -6,6 +6,7 @@
 #include <string>
 
 #include "support/dice_system.h"
+#include "support/sanitized.h"
 
 namespace {
 
@@ -228,13 +229,24 @@ TEST_F(Page, TakesNoLinkThatWouldRun) {
 TEST_F(Page, CostsABoundedAmountOfMemory) {
   for (ServiceUnderTest* service : system.services()) service->Set("TRACE_BUFFER_BYTES", "1000000");
   system.die_service.StartReady();
-  const auto roll = [this](int times) {
-    for (int i = 0; i < times; ++i) system.die_service.Get("/dice/fair");
+  const auto ask = [this](int times) {
+    std::string trace_id;
+    for (int i = 0; i < times; ++i) {
+      // traceresponse: 00-<trace id>-…
+      trace_id = system.die_service.Get("/dice/fair").Header("traceresponse").substr(3, 32);
+    }
+    return trace_id;
   };
-  roll(2000);  // more than the buffer holds
+  const std::string oldest = ask(1);
+  EXPECT_EQ(system.die_service.Get("/traces/" + oldest).status, 200);
+  ask(2000);  // more than the buffer holds
   const std::size_t before = system.die_service.process().resident_bytes();
-  roll(2000);
-  EXPECT_LT(system.die_service.process().resident_bytes(), before + (std::size_t{1} << 20));
+  const std::string newest = ask(2000);
+  if (!kSanitized) {
+    EXPECT_LT(system.die_service.process().resident_bytes(), before + (std::size_t{1} << 20));
+  }
+  EXPECT_EQ(system.die_service.Get("/traces/" + oldest).status, 404);
+  EXPECT_EQ(system.die_service.Get("/traces/" + newest).status, 200);
 }
 
 }  // namespace

@@ -455,6 +455,7 @@ TEST_F(PoolTest, SaysThatMigrationsAreMissingAndBecomesReadyWhenTheyAreNot) {
   ASSERT_TRUE(Eventually([this] { return UnreadyReason().find("migrations/apply") != std::string::npos; }))
       << UnreadyReason();
   EXPECT_THAT(UnreadyReason(), AllOf(HasSubstr("migrations have not been applied"), HasSubstr("dice")));
+  ASSERT_TRUE(Eventually([this] { return !Lines("Database query failed").empty(); }));
   const auto lines = Lines("Database query failed");
   ASSERT_EQ(lines.size(), 1u) << "told once, not at each check";
   EXPECT_EQ(lines[0]["query_type"].Text(), "check");
