@@ -1,4 +1,5 @@
-// The pictures of the README. They go to DICEBOX_PICTURES, by default build/pictures; what is committed is in pictures/.
+// Takes the pictures of the README: npm run pictures. They go to DICEBOX_PICTURES, by default build/pictures; what is
+// committed is in pictures/.
 
 import assert from 'node:assert/strict';
 import { mkdir, stat } from 'node:fs/promises';
