@@ -11,7 +11,7 @@ start port-forward "$E2E_WORK/port-forward.log" kubectl --namespace "$namespace"
 wait_until_ready "$!" "http://127.0.0.1:$port/readyz" 30
 quietly "$E2E_WORK/npm.log" install_browser_driver
 cd "$root/tests/ui"
-DICEBOX_URL=http://127.0.0.1:$port run_and_wait node --test --test-reporter=spec \
+DICEBOX_CHROMIUM=/usr/bin/chromium DICEBOX_URL=http://127.0.0.1:$port run_and_wait node --test --test-reporter=spec \
   --test-name-pattern='the list of dice|one roll shows|many rolls show|a roll is shown as the spans' \
   rolling.test.js trace.test.js >"$E2E_WORK/page.log" 2>&1 ||
   { cat "$E2E_WORK/page.log"; broken 'the page does not do what it should'; }

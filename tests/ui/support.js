@@ -11,7 +11,8 @@ const kTrace = /^[0-9a-f]{32}$/;
 
 export function launch() {
   return chromium.launch({
-    executablePath: process.env.DICEBOX_CHROMIUM ?? '/usr/bin/chromium',
+    // Chromium without windows: as the whole browser, which DICEBOX_CHROMIUM can name, in half the time.
+    executablePath: process.env.DICEBOX_CHROMIUM ?? '/usr/bin/chromium-headless-shell',
     // Chromium's own sandbox refuses to run as root, which containers often are.
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
