@@ -16,6 +16,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Whether a process runs no more, be it only for now.
+bool IsStopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  if (!std::getline(file, stat)) return true;
+  const char state = stat.at(stat.rfind(')') + 2);
+  return state == 'T' || state == 'Z';
+}
+
 /// The folder of the newest PostgreSQL that is installed.
 std::string Programs() {
   glob_t found{};
@@ -119,10 +128,18 @@ void PostgresServer::Stop(StopMode mode) {
 }
 
 void PostgresServer::Freeze() {
-  // The one that forks first, so that no process is missed.
-  process_->Signal(SIGSTOP);
-  for (const pid_t pid : Processes()) kill(pid, SIGSTOP);
   frozen_ = true;
+  // A signal takes effect a little later, and until the one that forks stands still there can be more.
+  const auto stop = [](pid_t pid) {
+    kill(pid, SIGSTOP);
+    return IsStopped(pid);
+  };
+  const bool stopped = Eventually([&] {
+    bool all = stop(process_->pid());
+    for (const pid_t pid : Processes()) all = stop(pid) && all;
+    return all;
+  });
+  if (!stopped) throw std::runtime_error("PostgreSQL cannot be frozen");
 }
 
 void PostgresServer::Thaw() {

@@ -102,9 +102,10 @@ std::optional<int> Process::Wait(std::chrono::milliseconds limit) {
   int raw = 0;
   if (!Eventually([&] { return waitpid(pid_, &raw, WNOHANG) == pid_; }, limit)) return std::nullopt;
   status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-  // What it wrote last is in the pipe still.
+  // What it wrote last is in the pipes still.
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, 5s, [this] { return !stdout_.valid() || output_ != Output::kRead; });
+  changed_.wait_for(lock, 5s,
+                    [this] { return (!stdout_.valid() || output_ != Output::kRead) && !stderr_.valid(); });
   // What a sanitizer reports would be lost with the child.
   if (errors_.find("Sanitizer") != std::string::npos) std::cerr << errors_;
   return status_;
