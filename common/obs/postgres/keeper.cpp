@@ -161,7 +161,6 @@ void Keeper::Check() {
   Lease lease(nullptr, Return{this});
   {
     std::lock_guard lock(mutex_);
-    next_check_ = Clock::now() + config_.check_interval;
     if (idle_.empty()) return;
     // The one that has been idle longest.
     Slot* slot = idle_.front();
