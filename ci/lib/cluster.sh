@@ -6,18 +6,21 @@
 readonly own_cluster=$root/../shared/cluster/kube own_stack=$root/../shared/stack/build
 own_cluster_started=false
 
+export BIN_DIR=${BIN_DIR:-/var/tmp/stack/bin}
+
 # A program from PATH, else from where programs were built; in $found.
 find_program() {
-  found=$(command -v "$1") || found=${BIN_DIR:+$BIN_DIR/$1}
+  found=$(command -v "$1") || found=$BIN_DIR/$1
   [[ -x $found ]]
 }
 
-have_cluster() { [[ -x $own_cluster ]] || kubectl config current-context >/dev/null 2>&1; }
+has_context() { kubectl config current-context >/dev/null 2>&1; }
+have_cluster() { [[ -x $own_cluster ]] || has_context; }
 
 # Uses kubectl's current context, or starts the cluster beside the checkout. Fails when there is neither.
 use_cluster() {
   local line
-  if kubectl config current-context >/dev/null 2>&1; then
+  if has_context; then
     say "Using the context '$(kubectl config current-context)'."
     kubectl version >/dev/null || fail 'this cluster does not answer.'
     return
