@@ -53,9 +53,14 @@ eventually() {
 }
 until_true() { eventually "$1" "${@:3}" || broken "$2: not in $1 s"; }
 
-# status_of PATH: what the frontend answers, its body in $E2E_WORK/answer.
-status_of() { curl -s -o "$E2E_WORK/answer" -w '%{http_code}' --max-time 15 "$(url frontend 8111)$1" || true; }
-answers() { [[ $(status_of "$2") == "$1" ]]; }
+# answers STATUS PATH: asks the frontend once. STATUS may be several, as '200|500'; the body is in $E2E_WORK/answer.
+answers() {
+  : >"$E2E_WORK/answer"
+  status=$(curl -s -o "$E2E_WORK/answer" -w '%{http_code}' --max-time 15 "$(url frontend 8111)$2") || true
+  [[ $status =~ ^($1)$ ]]
+}
+# What it answered, for a sentence.
+answer() { say "$status $(<"$E2E_WORK/answer")"; }
 member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$E2E_WORK/answer" "$1"; }
 rolls() { answers 200 '/roll?die=fair'; }
 

@@ -4,10 +4,17 @@
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# Holds the table for so long that a query waits, or fails at die-service's time limit for statements.
-lock_table_for() {
-  k exec postgres-0 --container postgres -- psql -U postgres -d dicedb -qAtc \
-    "BEGIN; LOCK TABLE die_specifications; SELECT 'locked'; SELECT pg_sleep($1)" >"$E2E_WORK/lock" &
+# Holds the table until die-service has waited for it that long: a slow query, or one over its time limit.
+lock_table_until_waited_for() {
+  k exec postgres-0 --container postgres -- psql -U postgres -d dicedb -qAtc "
+    SET statement_timeout = '30s';
+    DO \$\$ BEGIN
+      LOCK TABLE die_specifications;
+      WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'die-service' AND wait_event_type = 'Lock') LOOP
+        PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+      END LOOP;
+      PERFORM pg_sleep($1);
+    END \$\$" &
   until_true 10 'the table is locked' table_is_locked
 }
 table_is_locked() {
@@ -15,14 +22,21 @@ table_is_locked() {
             AND relation = 'die_specifications'::regclass") == 1 ]]
 }
 
-for die in fair risky risky risky; do answers 200 "/roll?die=$die" || answers 500 "/roll?die=$die"; done
-answers 200 /dice
-lock_table_for 1.7
-answers 200 '/roll?die=risky' || answers 500 '/roll?die=risky' || broken 'a slow query should still be answered'
-wait
-lock_table_for 4
-answers 503 '/roll?die=fair' || broken "a query over the time limit should be 503: $(cat "$E2E_WORK/answer")"
-wait
-shows ask queries promql "$(url prometheus-operated 9090 "$observability")" "$here/queries/promql.txt"
+expect_roll() { answers "$1" "/roll?die=$2" || broken "$3 should be $1, not $(answer)"; }
+
+for _ in 1 2 3; do expect_roll '200|500' risky 'a die that fails at times'; done
+answers 200 /dice || broken "the list of dice should be 200, not $(answer)"
+lock_table_until_waited_for 1.2
+expect_roll 200 fair 'a slow query'
+wait $!
+lock_table_until_waited_for 2.5
+expect_roll 503 fair 'a query over the time limit'
+wait $!
+prometheus=$(url prometheus-operated 9090 "$observability")
+# A rate is that of requests between two scrapes.
+ask targets "$prometheus" "$namespace" "${services[@]}" >/dev/null
+start_job traffic
+shows ask queries promql "$prometheus" "$here/queries/promql.txt"
 shows ask queries logql "$(url loki 3100 "$observability")" "$here/queries/logql.txt"
 shows ask queries tempo "$(url tempo 3200 "$observability")" "$here/queries/tempo.txt"
+k delete job k6-traffic >/dev/null

@@ -4,6 +4,5 @@
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
 prometheus=$(url prometheus-operated 9090 "$observability")
-# A node may take more than a minute to hand Prometheus the configuration that the operator wrote.
-shows ask --within 150 targets "$prometheus" "$namespace" frontend dice-roller die-service postgres-exporter alloy
+shows ask targets "$prometheus" "$namespace" frontend dice-roller die-service postgres-exporter alloy
 shows ask rules "$prometheus"

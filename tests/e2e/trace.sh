@@ -3,5 +3,5 @@
 
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
-rolls || broken "the frontend answers $(cat "$E2E_WORK/answer")"
+rolls || broken "the frontend answers $(answer)"
 shows ask trace "$(url tempo 3200 "$observability")" "$(url loki 3100 "$observability")" "$(member trace_id)"
