@@ -4,7 +4,9 @@
 #include <rapidjson/error/en.h>
 
 #include <charconv>
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -15,9 +17,12 @@ std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) throw std::runtime_error(path + ": cannot be read");
+  if (!file || std::filesystem::is_directory(path))
+    throw std::runtime_error(path + ": cannot be read as a file");
   return text.str();
 }
+
+std::string_view View(const rapidjson::Value& text) { return {text.GetString(), text.GetStringLength()}; }
 
 std::vector<int> ParseFaces(const rapidjson::Value& entry) {
   const auto member = entry.FindMember("faces");
@@ -40,10 +45,11 @@ double ParseErrorRate(const rapidjson::Value& entry) {
   return member->value.GetDouble();
 }
 
-int ParseFace(const std::string& text) {
+/// As JSON's members are texts, one face could be there twice: as "1" and as "01".
+int ParseFace(std::string_view text) {
   int face = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), face);
-  if (error != std::errc() || end != text.data() + text.size()) {
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), face);
+  if (parsed.ec != std::errc() || std::to_string(face) != text) {
     throw std::invalid_argument("probabilities must name only its faces");
   }
   return face;
@@ -55,14 +61,18 @@ std::map<int, double> ParseProbabilities(const rapidjson::Value& probabilities) 
   std::map<int, double> parsed;
   for (const auto& member : probabilities.GetObject()) {
     if (!member.value.IsNumber()) throw std::invalid_argument("probabilities must be numbers from 0 to 1");
-    parsed[ParseFace(member.name.GetString())] = member.value.GetDouble();
+    if (!parsed.emplace(ParseFace(View(member.name)), member.value.GetDouble()).second) {
+      throw std::invalid_argument("probabilities has '" + std::string(View(member.name)) + "' twice");
+    }
   }
   return parsed;
 }
 
-void RefuseUnknownMembers(const rapidjson::Value& entry) {
+void CheckMembers(const rapidjson::Value& entry) {
+  std::set<std::string_view> seen;
   for (const auto& member : entry.GetObject()) {
-    const std::string_view name = member.name.GetString();
+    const std::string_view name = View(member.name);
+    if (!seen.insert(name).second) throw std::invalid_argument("it has " + std::string(name) + " twice");
     if (name != "faces" && name != "error_rate" && name != "probabilities") {
       throw std::invalid_argument("it may have faces, error_rate and probabilities, but has '" +
                                   std::string(name) + "'");
@@ -72,7 +82,7 @@ void RefuseUnknownMembers(const rapidjson::Value& entry) {
 
 DieSpecification ParseEntry(const std::string& identifier, const rapidjson::Value& entry) {
   if (!entry.IsObject()) throw std::invalid_argument("it must be an object with faces and error_rate");
-  RefuseUnknownMembers(entry);
+  CheckMembers(entry);
   DieSpecification specification;
   specification.identifier = identifier;
   specification.faces = ParseFaces(entry);
@@ -98,7 +108,7 @@ FileStore::FileStore(const std::string& path) {
     throw std::runtime_error(path + ": must be an object with at least one die");
   }
   for (const auto& member : document.GetObject()) {
-    const std::string identifier(member.name.GetString(), member.name.GetStringLength());
+    const std::string identifier(View(member.name));
     try {
       auto specification = std::make_shared<const DieSpecification>(ParseEntry(identifier, member.value));
       if (!dice_.emplace(identifier, std::move(specification)).second) {

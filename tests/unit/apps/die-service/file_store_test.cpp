@@ -76,6 +76,12 @@ TEST_F(FileStoreTest, NamesTheEntryAndTheRuleItBreaks) {
               HasSubstr("add up to 1"));
   EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":1.5,"2":-0.5}})"),
               HasSubstr("from 0 to 1"));
+  EXPECT_THAT(die(R"({"faces":[1],"faces":[2],"error_rate":0})"), HasSubstr("die 'bad': it has faces twice"));
+  EXPECT_THAT(die(R"({"faces":[1,2],"error_rate":0,"probabilities":{"1":0.9,"1":0.5,"2":0.5}})"),
+              HasSubstr("die 'bad': probabilities has '1' twice"));
+  EXPECT_THAT(die(R"({"faces":[1],"error_rate":0,"probabilities":{"01":1}})"), HasSubstr("only its faces"));
+  EXPECT_THAT(die(R"({"faces":[1],"error_rate":0,"probabilities\u0000x":{"1":1}})"),
+              HasSubstr("but has 'probabilities"));
   EXPECT_THAT(FaultOf(R"({"not an id":{"faces":[1],"error_rate":0}})"), HasSubstr("[A-Za-z0-9_-]{1,50}"));
   EXPECT_THAT(FaultOf(R"({"a":{"faces":[1],"error_rate":0},"a":{"faces":[1],"error_rate":0}})"),
               HasSubstr("twice"));
@@ -87,6 +93,12 @@ TEST_F(FileStoreTest, TellsAFileThatIsMissingEmptyOrNoJson) {
   EXPECT_THAT(FaultOf("{}"), HasSubstr("at least one die"));
   EXPECT_THAT(FaultOf("[]"), HasSubstr("at least one die"));
   EXPECT_THROW(FileStore("/nowhere/dice.json"), std::runtime_error);
+  try {
+    FileStore("/tmp");
+    FAIL() << "a folder is no file";
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "/tmp: cannot be read as a file");
+  }
 }
 
 TEST(DieSpecification, KnowsWhatMayNameADie) {
