@@ -1,5 +1,7 @@
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "file_store.h"
 #include "obs/postgres/pool.h"
@@ -26,7 +28,6 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.file =
       parser.String("DIE_SPECIFICATIONS_FILE", "die_specifications.json", "the dice, for DIE_STORE=file");
   config.postgres = obs::postgres::ReadConfig(parser, config.store == "postgres");
-  config.postgres.check_sql = die_service::PostgresStore::kCheck;
   return config;
 }
 
@@ -37,7 +38,12 @@ int Run(const Config& config) {
   std::unique_ptr<die_service::Store> store;
   auto execution = obs::http::Execution::kInline;
   if (config.store == "postgres") {
-    pool.emplace(config.postgres, service.logger(), service.registry(), service.tracer());
+    auto postgres = config.postgres;
+    postgres.check_sql = die_service::PostgresStore::kCheck;
+    postgres.on_check = [&metrics](const std::string& count) {
+      metrics.loaded.Set(std::atof(count.c_str()));
+    };
+    pool.emplace(std::move(postgres), service.logger(), service.registry(), service.tracer());
     store = std::make_unique<die_service::PostgresStore>(*pool);
     execution = obs::http::Execution::kMayBlock;
     service.AddReadiness("database", [&pool] { return pool->Unready(); });

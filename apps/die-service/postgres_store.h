@@ -8,8 +8,8 @@ namespace die_service {
 /// The dice of the view `dice` (see migrations/).
 class PostgresStore : public Store {
  public:
-  /// What the pool should run to see whether the view can be read.
-  static constexpr const char* kCheck = "SELECT 1 FROM dice LIMIT 1";
+  /// What the pool should run to see whether the view can be read, and how many dice it has.
+  static constexpr const char* kCheck = "SELECT count(*) FROM dice";
 
   explicit PostgresStore(obs::postgres::Pool& pool) : pool_(pool) {}
 

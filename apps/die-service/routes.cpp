@@ -25,7 +25,6 @@ Response Json(std::string body) {
 Response ListDice(Store& store, DieMetrics& metrics, Exchange& exchange) {
   metrics.listed.Increment();
   const auto identifiers = store.List({exchange.span.context(), exchange.logger});
-  metrics.loaded.Set(static_cast<double>(identifiers.size()));
   exchange.logger.Info("Dice list requested", {{"count", identifiers.size()}});
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);

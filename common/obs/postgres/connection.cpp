@@ -186,11 +186,14 @@ Rows Connection::Run(const Statement& statement, const std::vector<std::string>&
   });
 }
 
-void Connection::Run(const std::string& sql) {
+std::optional<std::string> Connection::Run(const std::string& sql) {
+  std::optional<std::string> first;
   impl_->Guard(false, false, [&] {
     pqxx::nontransaction work(impl_->connection);
-    work.exec(sql);
+    const pqxx::result rows = work.exec(sql);
+    if (!rows.empty() && !rows[0][0].is_null()) first = rows[0][0].c_str();
   });
+  return first;
 }
 
 void Connection::Abort() {

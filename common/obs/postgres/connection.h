@@ -42,8 +42,8 @@ class Connection {
 
   /// Prepares the statement at its first run on this connection.
   Rows Run(const Statement& statement, const std::vector<std::string>& parameters);
-  /// Runs a statement without parameters, once and unprepared.
-  void Run(const std::string& sql);
+  /// Runs a statement without parameters, once and unprepared. Gives the first value of its result, if any.
+  std::optional<std::string> Run(const std::string& sql);
   /// From any thread: what runs, or runs next, fails as kSilent.
   void Abort();
 

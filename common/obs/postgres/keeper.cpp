@@ -175,7 +175,8 @@ void Keeper::Check() {
 
 bool Keeper::Verify(Lease lease) {
   try {
-    lease->connection.Run(config_.check_sql);
+    const auto value = lease->connection.Run(config_.check_sql);
+    if (value && config_.on_check) config_.on_check(*value);
     Passed(lease->generation, std::nullopt);
   } catch (const Failure& failure) {
     if (failure.fatal()) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,9 @@ struct Config {
   /// Run on an idle connection at each check; readiness is its success. Set by the service, not the
   /// environment.
   std::string check_sql = "SELECT 1";
+  /// Called with the first value of `check_sql`'s result, as text, on a thread of the pool: must neither
+  /// block nor throw.
+  std::function<void(const std::string& value)> on_check;
 };
 
 /// With `required`, PGHOST, PGDATABASE and PGUSER must be set; without, a service that can do without a
