@@ -2,8 +2,8 @@
 
 #include <rapidjson/document.h>
 
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 
 namespace dice_roller {
 namespace {
@@ -16,8 +16,21 @@ obs::Error Invalid(std::string cause) {
           std::move(cause)};
 }
 
-/// Throws obs::Error when the answer is no die.
-Die ParseDie(const std::string& body) {
+bool IsFraction(const rapidjson::Value& value) {
+  return value.IsNumber() && value.GetDouble() >= 0 && value.GetDouble() <= 1;
+}
+
+std::string_view View(const rapidjson::Value& text) { return {text.GetString(), text.GetStringLength()}; }
+
+int ParseFace(std::string_view text) {
+  int face = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), face);
+  if (error != std::errc() || end != text.data() + text.size()) throw Invalid("a face is no integer");
+  return face;
+}
+
+/// Throws obs::Error when the answer is not that die.
+Die ParseDie(const std::string& asked, const std::string& body) {
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag>(body.c_str(), body.size());
   if (!document.IsObject()) throw Invalid("the answer is no JSON object");
@@ -25,15 +38,16 @@ Die ParseDie(const std::string& body) {
   const auto error_rate = document.FindMember("error_rate");
   const auto probabilities = document.FindMember("probabilities");
   const auto end = document.MemberEnd();
-  if (identifier == end || !identifier->value.IsString() || error_rate == end ||
-      !error_rate->value.IsNumber() || probabilities == end || !probabilities->value.IsObject()) {
+  if (identifier == end || error_rate == end || probabilities == end || !probabilities->value.IsObject()) {
     throw Invalid("identifier, error_rate or probabilities is missing");
   }
-  Die die{identifier->value.GetString(), {}, error_rate->value.GetDouble()};
+  if (!identifier->value.IsString() || View(identifier->value) != asked) throw Invalid("it is another die");
+  if (!IsFraction(error_rate->value)) throw Invalid("error_rate is not from 0 to 1");
+  Die die{asked, {}, error_rate->value.GetDouble()};
   double sum = 0;
   for (const auto& member : probabilities->value.GetObject()) {
-    if (!member.value.IsNumber()) throw Invalid("a probability is no number");
-    die.outcomes.push_back({std::atoi(member.name.GetString()), member.value.GetDouble()});
+    if (!IsFraction(member.value)) throw Invalid("a probability is not from 0 to 1");
+    die.outcomes.push_back({ParseFace(View(member.name)), member.value.GetDouble()});
     sum += member.value.GetDouble();
   }
   if (std::abs(sum - 1) > kTolerance) throw Invalid("the probabilities do not add up to 1");
@@ -83,7 +97,7 @@ Die DieClient::Ask(const std::string& identifier, const obs::http::Exchange& exc
     throw Invalid("status " + std::to_string(response.status));
   }
   try {
-    Die die = ParseDie(response.body);
+    Die die = ParseDie(identifier, response.body);
     Count(identifier, "200", true);
     return die;
   } catch (const obs::Error&) {

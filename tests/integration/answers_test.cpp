@@ -207,7 +207,7 @@ TEST_F(Answers, NameTheParameterAtFault) {
     }
     ExpectProblem(service->Get("/roll-async?times=3"), 400, "invalid-parameter", "die");
   }
-  for (const std::string& target : {std::string("/dice/a.b"), "/dice/" + too_long}) {
+  for (const std::string& target : {std::string("/dice/a.b"), std::string("/dice/.."), "/dice/" + too_long}) {
     for (ServiceUnderTest* service : listing()) {
       SCOPED_TRACE(service->name() + " " + target);
       ExpectProblem(service->Get(target), 400, "invalid-parameter", "die");
@@ -325,6 +325,28 @@ INSTANTIATE_TEST_SUITE_P(
                   "invalid"},
         BadAnswer{"NoHttp", {.raw = "garbage\r\n\r\n"}, "die-service-invalid", "invalid"},
         BadAnswer{"NestedWithoutEnd", {.body = std::string(500'000, '[')}, "die-service-invalid", "invalid"},
+        BadAnswer{"AnotherDie",
+                  {.body = R"({"identifier":"risky","faces":[1],"error_rate":0,"probabilities":{"1":1}})"},
+                  "die-service-invalid",
+                  "invalid"},
+        BadAnswer{"FaceIsNoNumber",
+                  {.body = R"({"identifier":"fair","faces":[1],"error_rate":0,"probabilities":{"1x":1}})"},
+                  "die-service-invalid",
+                  "invalid"},
+        BadAnswer{
+            "FaceBeyondAnyInteger",
+            {.body = R"({"identifier":"fair","faces":[1],"error_rate":0,"probabilities":{"99999999999":1}})"},
+            "die-service-invalid",
+            "invalid"},
+        BadAnswer{"FailsMoreThanAlways",
+                  {.body = R"({"identifier":"fair","faces":[1],"error_rate":7,"probabilities":{"1":1}})"},
+                  "die-service-invalid",
+                  "invalid"},
+        BadAnswer{
+            "NegativeProbability",
+            {.body = R"({"identifier":"fair","faces":[1,2],"error_rate":0,"probabilities":{"1":2,"2":-1}})"},
+            "die-service-invalid",
+            "invalid"},
         BadAnswer{"Failing", {.status = 500}, "die-service-invalid", "500"}),
     ParameterName<BadAnswer>);
 

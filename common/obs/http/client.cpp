@@ -3,10 +3,13 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
+
+#include "obs/text/authority.h"
 
 namespace obs::http {
 namespace {
@@ -79,23 +82,19 @@ ClientError MakeError(ClientFailure failure, const ClientConfig& config, std::st
           std::move(cause)};
 }
 
-struct Authority {
-  std::string host;
+struct Server {
+  std::string address;
   std::int64_t port;
 };
 
-/// Of "http://host:port/path" or "http://[::1]:port".
-Authority AuthorityOf(std::string_view url) {
-  const bool secure = url.starts_with("https://");
-  url.remove_prefix(url.find("//") + 2);
-  url = url.substr(0, url.find('/'));
-  const std::size_t colon = url.rfind(':');
-  Authority authority{std::string(url), secure ? 443 : 80};
-  if (colon != std::string_view::npos && url.find(']', colon) == std::string_view::npos) {
-    authority.host = url.substr(0, colon);
-    std::from_chars(url.data() + colon + 1, url.data() + url.size(), authority.port);
-  }
-  return authority;
+/// Of "http://host:port/path"; of what is no such URL nothing is known, and no call will succeed.
+Server ServerOf(std::string_view url) {
+  const std::int64_t standard = url.starts_with("https://") ? 443 : 80;
+  const std::size_t slashes = std::min(url.find("//"), url.size());
+  url.remove_prefix(std::min(slashes + 2, url.size()));
+  const auto authority = text::ParseAuthority(url.substr(0, url.find('/')));
+  if (!authority) return {{}, standard};
+  return {std::string(authority->host), authority->port.value_or(static_cast<std::uint16_t>(standard))};
 }
 
 }  // namespace
@@ -119,7 +118,7 @@ struct Client::Impl {
   void AddHeaders(HeaderList& headers, const trace::Span& span) const;
 
   ClientConfig config;
-  Authority authority;
+  Server server;
   metrics::Family<metrics::Histogram>& durations;
   metrics::Histogram& ok_duration;
   const trace::Tracer& tracer;
@@ -153,6 +152,7 @@ void Client::Impl::GiveBack(std::unique_ptr<Transfer> transfer) {
 void Client::Impl::Configure(Transfer& transfer) const {
   CURL* curl = transfer.curl.get();
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);  // "/dice/.." must not become "/"
   curl_easy_setopt(curl, CURLOPT_PROXY, "");  // calls between services take no proxy from the environment
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(config.connect_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(config.timeout.count()));
@@ -178,10 +178,10 @@ Client::Client(ClientConfig config, metrics::Registry& registry, const trace::Tr
                                           "Time of calls to other services, by peer and status or failure.",
                                           {"peer", "status"}, metrics::HttpDurationBuckets());
   const std::string peer = config.peer;
-  const Authority authority = AuthorityOf(config.base_url);
+  Server server = ServerOf(config.base_url);
   // NOLINTNEXTLINE(modernize-make-unique): it cannot name the members
   impl_.reset(new Impl{.config = std::move(config),
-                       .authority = authority,
+                       .server = std::move(server),
                        .durations = durations,
                        .ok_duration = durations.With({peer, "200"}),
                        .tracer = tracer,
@@ -199,8 +199,8 @@ ClientResponse Client::Get(std::string_view target, const trace::Context& parent
   trace::Span span = impl_->tracer.Start("GET", trace::Kind::kClient, parent,
                                          {{"http.request.method", "GET"},
                                           {"url.full", url},
-                                          {"server.address", impl_->authority.host},
-                                          {"server.port", impl_->authority.port}});
+                                          {"server.address", impl_->server.address},
+                                          {"server.port", impl_->server.port}});
   HeaderList headers;
   impl_->AddHeaders(headers, span);
 
