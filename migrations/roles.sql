@@ -13,6 +13,9 @@ FROM (VALUES ('log_statement', 'none'), ('log_min_error_statement', 'panic'),
              ('pg_stat_statements.track_utility', 'off')) AS quiet(setting, value)
 WHERE current_setting('is_superuser') = 'on' \g /dev/null
 
+-- Two runs at once take turns.
+SELECT pg_advisory_lock(hashtextextended('roles', 0)) \g /dev/null
+
 SELECT format('CREATE ROLE %I', role)
 FROM unnest('{diceowner,diceuser,exporter}'::text[]) AS role
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
@@ -29,3 +32,9 @@ ALTER DATABASE :"database" OWNER TO diceowner;
 -- Temporary tables are writes too, and who may connect is said by name.
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO diceuser, exporter;
+
+-- Before PostgreSQL 15 everybody may create tables in the schema public.
+\connect :"database"
+SELECT pg_advisory_lock(hashtextextended('roles', 0)) \g /dev/null
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT CREATE ON SCHEMA public TO diceowner;
