@@ -25,13 +25,14 @@ constexpr std::chrono::milliseconds kLookForStop = 100ms;
 constexpr std::size_t kSpareMemory = std::size_t{64} << 10;
 constexpr std::size_t kNever = SIZE_MAX;
 
-// A pipe is opened once more, so that writing never blocks even when someone else fills it: O_NONBLOCK on the
-// caller's descriptor would change it for every process that shares it. -1 where that is not possible.
+// A pipe or terminal is opened once more, so that writing never blocks even when someone else fills it or
+// stops it with Ctrl-S: O_NONBLOCK on the caller's descriptor would change it for every process that shares
+// it. -1 where that is not possible.
 int OpenNonBlocking(int fd) {
   struct stat status {};
-  if (fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode)) return -1;
+  if (fstat(fd, &status) != 0 || !(S_ISFIFO(status.st_mode) || isatty(fd) == 1)) return -1;
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
-  return open(path.c_str(), O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC);
+  return open(path.c_str(), O_WRONLY | O_NONBLOCK | O_APPEND | O_NOCTTY | O_CLOEXEC);
 }
 
 // A write of at most PIPE_BUF bytes to a descriptor that poll() found writable does not block, and goes into

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pty.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,13 +31,11 @@ using support::Eventually;
 /// Two connected descriptors: what goes into `in` comes out at the reader's end.
 class Channel {
  public:
-  enum class Kind { kPipe, kSocket };
+  enum class Kind { kPipe, kSocket, kTerminal };
 
   explicit Channel(Kind kind) {
     std::array<int, 2> ends{-1, -1};
-    const int failed = kind == Kind::kPipe ? pipe2(ends.data(), O_CLOEXEC)
-                                           : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data());
-    EXPECT_EQ(failed, 0);
+    EXPECT_EQ(Open(kind, ends), 0);
     out_ = ends[0];
     in_ = ends[1];
   }
@@ -69,6 +69,13 @@ class Channel {
   }
 
  private:
+  static int Open(Kind kind, std::array<int, 2>& ends) {
+    if (kind == Kind::kPipe) return pipe2(ends.data(), O_CLOEXEC);
+    if (kind == Kind::kSocket) return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data());
+    termios as_it_comes{};
+    cfmakeraw(&as_it_comes);
+    return openpty(&ends[0], &ends[1], nullptr, &as_it_comes, nullptr);
+  }
   static void Close(int& fd) {
     if (fd >= 0) close(fd);
     fd = -1;
@@ -246,10 +253,15 @@ TEST_P(WriterTo, AReaderThatIsGoneMakesLinesDroppedAndTheProgramLives) {
   std::signal(SIGPIPE, previous);
 }
 
-INSTANTIATE_TEST_SUITE_P(A, WriterTo, testing::Values(Channel::Kind::kPipe, Channel::Kind::kSocket),
-                         [](const auto& test) {
-                           return test.param == Channel::Kind::kPipe ? "Pipe" : "Socket";
-                         });
+std::string KindName(const testing::TestParamInfo<Channel::Kind>& test) {
+  if (test.param == Channel::Kind::kPipe) return "Pipe";
+  return test.param == Channel::Kind::kSocket ? "Socket" : "Terminal";
+}
+
+INSTANTIATE_TEST_SUITE_P(A, WriterTo,
+                         testing::Values(Channel::Kind::kPipe, Channel::Kind::kSocket,
+                                         Channel::Kind::kTerminal),
+                         KindName);
 
 }  // namespace
 }  // namespace obs::log
