@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "obs/text/authority.h"
+
 namespace obs::config {
 namespace {
 
@@ -137,9 +139,13 @@ std::string Parser::Url(std::string_view name, std::string_view fallback, std::s
   std::string text = *set;
   const std::string_view view(text);
   const bool absolute = view.starts_with("http://") || view.starts_with("https://");
-  const std::size_t host = view.find("//") + 2;
-  if (!absolute || host >= view.size() || view[host] == '/' ||
-      view.find_first_of(" ?#") != std::string::npos) {
+  const std::string_view rest = view.substr(absolute ? view.find("//") + 2 : view.size());
+  const std::string_view authority = rest.substr(0, rest.find('/'));
+  if (authority.find('@') != std::string_view::npos) {  // and nobody shall read them here
+    Fault(name, "must be a URL without a user's name and password");
+    return std::string(fallback);
+  }
+  if (!text::ParseAuthority(authority) || view.find_first_of(" ?#") != std::string::npos) {
     Fault(name, fmt::format("must be a URL such as http://host:port, but is '{}'", text));
     return std::string(fallback);
   }

@@ -66,6 +66,19 @@ TEST(Parser, ReportsEveryFaultWithTheNameTheRuleAndTheValue) {
                           "ON must be true or false, but is '1'", "NEEDED must be set"));
 }
 
+TEST(Parser, RefusesAUrlThatNobodyCouldCallOrThatHoldsAPassword) {
+  for (const char* url : {"http://host:99999", "http://host:0", "http://host:abc", "http://:80",
+                          "http://[::1", "http:///path", "ftp://host", "http://host?a"}) {
+    Parser parser = Over({{"URL", url}});
+    EXPECT_EQ(parser.Url("URL", "http://x", ""), "http://x") << url;
+    EXPECT_THAT(parser.faults(), ElementsAre(testing::HasSubstr(url)));
+  }
+  Parser parser = Over({{"URL", "http://user:secret@host"}});
+  parser.Url("URL", "http://x", "");
+  EXPECT_THAT(parser.faults(), ElementsAre("URL must be a URL without a user's name and password"));
+  EXPECT_EQ(Over({{"URL", "http://[::1]:80/base/"}}).Url("URL", "", ""), "http://[::1]:80/base");
+}
+
 TEST(Parser, RefusesWhatOnlyBeginsLikeANumberOrOverflows) {
   Parser parser = Over({{"A", "7x"}, {"B", "99999999999999999999"}, {"C", "-1s"}, {"D", "99999999999m"}});
   parser.Integer("A", 0, 0, 10, "");
