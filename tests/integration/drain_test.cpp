@@ -128,6 +128,22 @@ TEST(DrainOfLongRequests, WaitsForThemBeyondTheDelay) {
   EXPECT_EQ(system.dice_roller.process().Wait(), 0);
 }
 
+TEST(DrainOfLateRequests, AnswersOneWhoseLastByteComesWhenOthersAreDone) {
+  DiceSystem system;
+  system.dice_roller.Set("DRAIN_DELAY", "0ms");
+  system.Start();
+  HttpConnection connection(system.dice_roller.port());
+  ASSERT_TRUE(connection.Send("GET /roll?die=fair HTTP/1.1\r\nHost: a\r\n"));
+  ASSERT_TRUE(Eventually([&] { return system.dice_roller.Metric("http_connections") >= 2; }));
+  system.dice_roller.process().Signal(SIGTERM);
+  EXPECT_FALSE(connection.ClosedByPeer(600ms));
+  ASSERT_TRUE(connection.Send("\r\n"));
+  const auto reply = connection.Read();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 200);
+  EXPECT_EQ(system.dice_roller.process().Wait(), 0);
+}
+
 TEST(DrainOfLongRequests, CutsThemOffAtTheTimeoutAndSaysSo) {
   DiceSystem system;
   FakeServer hanging(

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <stdexcept>
+#include <utility>
 
 namespace obs::http {
 namespace {
@@ -19,9 +20,6 @@ constexpr std::chrono::milliseconds kLinger{1000};
 constexpr std::chrono::milliseconds kTick{100};
 /// How often a stopping server looks whether slow readers have taken their replies.
 constexpr std::chrono::milliseconds kDeliveryCheck{10};
-
-constexpr std::string_view kRequestTimeout =
-    "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 }  // namespace
 
@@ -125,11 +123,11 @@ void Connection::WriteMore() {
   if (output_.empty() && phase_ != Phase::kClosing) FinishReplyLocked();
 }
 
-void Connection::CheckDeadline(SteadyTime now) {
+void Connection::CheckDeadline(SteadyTime now, const std::function<std::string()>& late) {
   const std::lock_guard lock(mutex_);
   if (gone_ || now < deadline_) return;
   if (phase_ == Phase::kHeader || phase_ == Phase::kBody) {
-    WriteLocked(kRequestTimeout);
+    WriteLocked(late());
     close_after_reply_ = true;
     FinishReplyLocked();
   } else {
@@ -147,8 +145,13 @@ bool Connection::OwesReply() const {
   return !gone_ && (phase_ == Phase::kHandling || !output_.empty());
 }
 
-ConnectionTable::ConnectionTable(std::size_t limit)
-    : limit_(limit), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+bool Connection::IsBusy() const {
+  const std::lock_guard lock(mutex_);
+  return !gone_ && ((phase_ != Phase::kIdle && phase_ != Phase::kClosing) || !output_.empty());
+}
+
+ConnectionTable::ConnectionTable(std::size_t limit, std::function<std::string()> late)
+    : limit_(limit), late_(std::move(late)), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_fd_ < 0) throw std::runtime_error("eventfd failed");
   thread_ = std::thread([this] { Watch(); });
 }
@@ -203,12 +206,12 @@ void ConnectionTable::WaitUntilEmpty(std::chrono::milliseconds deadline) {
 }
 
 bool ConnectionTable::WaitUntilDelivered(SteadyTime end) {
-  const auto owing = [this] {
+  const auto any = [this](bool (Connection::*is)() const) {
     const auto connections = Snapshot();
-    return std::any_of(connections.begin(), connections.end(), [](const auto& c) { return c->OwesReply(); });
+    return std::any_of(connections.begin(), connections.end(), [is](const auto& c) { return (*c.*is)(); });
   };
-  while (owing()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
+  while (any(&Connection::IsBusy)) {
+    if (std::chrono::steady_clock::now() >= end) return !any(&Connection::OwesReply);
     WaitUntilEmpty(kDeliveryCheck);
   }
   return true;
@@ -225,7 +228,7 @@ void ConnectionTable::Watch() {
     const SteadyTime now = std::chrono::steady_clock::now();
     for (const auto& connection : connections) {
       connection->WriteMore();
-      connection->CheckDeadline(now);
+      connection->CheckDeadline(now, late_);
       const int fd = connection->WaitsToWrite();
       if (fd >= 0) polled.push_back({fd, POLLOUT, 0});
     }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -59,10 +60,13 @@ class Connection {
 
   /// What the table's thread does now and then; see ConnectionTable.
   void WriteMore();
-  void CheckDeadline(SteadyTime now);
+  /// `late` gives the reply to a request that did not arrive whole in time.
+  void CheckDeadline(SteadyTime now, const std::function<std::string()>& late);
   void CloseIfIdle();
   /// Whether a reply is still to come, or not yet taken by the kernel.
   bool OwesReply() const;
+  /// The same, or a part of a request is here.
+  bool IsBusy() const;
   /// The descriptor while output waits for the client to read, else -1.
   int WaitsToWrite() const;
 
@@ -90,7 +94,8 @@ class Connection {
 /// long. Thread-safe.
 class ConnectionTable {
  public:
-  explicit ConnectionTable(std::size_t limit);
+  /// `late`: see Connection::CheckDeadline(); called on the table's thread, and must not call back.
+  ConnectionTable(std::size_t limit, std::function<std::string()> late);
   ~ConnectionTable();
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
@@ -104,7 +109,8 @@ class ConnectionTable {
   void CloseIdle();
   /// Waits at most `deadline` until no connection is open.
   void WaitUntilEmpty(std::chrono::milliseconds deadline);
-  /// Waits until every reply is with the kernel; false when `end` came first.
+  /// Waits until every request that is on its way has come and its reply is with the kernel; false when `end`
+  /// came first and replies are owed.
   bool WaitUntilDelivered(SteadyTime end);
   /// From now on nothing is written to any connection.
   void Abandon();
@@ -114,6 +120,7 @@ class ConnectionTable {
   std::vector<std::shared_ptr<Connection>> Snapshot() const;
 
   const std::size_t limit_;
+  const std::function<std::string()> late_;
   mutable std::mutex mutex_;
   std::condition_variable emptied_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;

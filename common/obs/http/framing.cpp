@@ -153,9 +153,11 @@ std::size_t BodySize(const Request& request, const FramingLimits& limits) {
   return size;
 }
 
+/// Of a request line that may not be complete yet.
 void CheckTargetSize(std::string_view line, const FramingLimits& limits) {
-  constexpr std::size_t kMethodAndVersion = 32;
-  if (line.size() > limits.max_target_bytes + kMethodAndVersion) {
+  const std::size_t begin = std::min(line.find(' '), line.size());
+  const std::size_t end = std::min(line.find(' ', begin + 1), line.size());
+  if (end - begin > limits.max_target_bytes + 1) {
     throw Error(ErrorCode::kTooLarge, "target-too-long",
                 fmt::format("The request target may have at most {} bytes.", limits.max_target_bytes));
   }
@@ -166,6 +168,25 @@ void CheckHeaderSize(std::size_t size, const FramingLimits& limits) {
     throw Error(
         ErrorCode::kTooLarge, "headers-too-large",
         fmt::format("The request line and headers may have at most {} bytes.", limits.max_header_bytes));
+  }
+}
+
+/// Several lines of one name become one, as RFC 9110, section 5.3 has it: who asks for a header gets all of
+/// it.
+void CombineRepeated(Request& request) {
+  auto& headers = request.headers;
+  for (std::size_t i = 0; i + 1 < headers.size(); ++i) {
+    const auto same = [name = headers[i].first](const auto& other) {
+      return EqualsIgnoringCase(other.first, name);
+    };
+    const auto rest = headers.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    if (std::none_of(rest, headers.end(), same)) continue;
+    std::string& value = request.combined.emplace_back(headers[i].second);
+    for (auto other = rest; other != headers.end(); ++other) {
+      if (same(*other)) value.append(", ").append(other->second);
+    }
+    headers[i].second = value;
+    headers.erase(std::remove_if(rest, headers.end(), same), headers.end());
   }
 }
 
@@ -189,9 +210,12 @@ Framing Read(std::string_view input, const FramingLimits& limits) {
   const std::size_t body_size = BodySize(*request, limits);
   if (input.size() - head.size() < body_size) {
     result.state = Framing::State::kBody;
-    result.expects_continue = EqualsIgnoringCase(request->Header("Expect"), "100-continue");
+    // Once, before the first byte of the body, and to nobody who speaks HTTP/1.0 (RFC 9110, section 10.1.1).
+    result.expects_continue = request->minor_version > 0 && input.size() == head.size() &&
+                              EqualsIgnoringCase(request->Header("Expect"), "100-continue");
     return result;
   }
+  CombineRepeated(*request);
   request->body.assign(input.substr(head.size(), body_size));
   result.state = Framing::State::kComplete;
   result.consumed = skipped + head.size() + body_size;

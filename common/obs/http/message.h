@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,7 +30,8 @@ class Request {
   std::string_view target;  ///< path and query as sent
   std::string_view path;    ///< of `target`, still encoded
   std::string_view query;   ///< of `target` after '?', still encoded
-  std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< in the order sent
+  std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< in the order sent, each name once
+  std::list<std::string> combined;  ///< values of headers that came in several lines, joined by commas
   std::vector<std::pair<std::string_view, std::string>>
       path_parameters;                                                ///< decoded, by the route's template
   std::vector<std::pair<std::string, std::string>> query_parameters;  ///< decoded, in the order sent
@@ -41,7 +43,7 @@ class Request {
   Request(Request&&) = delete;
   Request& operator=(Request&&) = delete;
 
-  /// The first header of that name, whatever its case; an empty view without one.
+  /// The value of a header, whatever the case of its name; an empty view without one.
   std::string_view Header(std::string_view name) const;
   /// A parameter of the route's template, as in "/dice/{die}"; empty when the template has none of that name.
   std::string_view PathParameter(std::string_view name) const;

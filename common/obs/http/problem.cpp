@@ -1,7 +1,8 @@
 #include "obs/http/problem.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
+#include <fmt/format.h>
+
+#include "obs/log/json.h"
 
 namespace obs::http {
 namespace {
@@ -16,9 +17,11 @@ std::string Title(const Error& error) {
   return title;
 }
 
-void Member(rapidjson::Writer<rapidjson::StringBuffer>& json, std::string_view key, std::string_view value) {
-  json.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-  json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+/// A detail may quote what the client sent, and that need not be UTF-8.
+std::string Json(std::string_view text) {
+  std::string json;
+  log::AppendJson(json, text);
+  return json;
 }
 
 }  // namespace
@@ -50,17 +53,11 @@ Response Problem(const Error& error, std::string_view trace_id) {
   Response response;
   response.status = StatusOf(error);
   response.content_type = "application/problem+json";
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartObject();
-  Member(json, "type", "urn:problem-type:" + error.type());
-  Member(json, "title", Title(error));
-  json.Key("status");
-  json.Int(response.status);
-  Member(json, "detail", error.detail());
-  if (!trace_id.empty()) Member(json, "trace_id", trace_id);
-  json.EndObject();
-  response.body.assign(buffer.GetString(), buffer.GetSize());
+  response.body = fmt::format(R"({{"type":{},"title":{},"status":{},"detail":{})",
+                              Json("urn:problem-type:" + error.type()), Json(Title(error)), response.status,
+                              Json(error.detail()));
+  if (!trace_id.empty()) response.body += fmt::format(R"(,"trace_id":{})", Json(trace_id));
+  response.body += '}';
   return response;
 }
 

@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -19,6 +21,7 @@
 #include "obs/http/reply.h"
 #include "obs/http/router.h"
 #include "obs/http/worker_pool.h"
+#include "obs/text/authority.h"
 
 namespace obs::http {
 namespace {
@@ -36,6 +39,8 @@ constexpr std::chrono::milliseconds kAcceptRest{200};
 constexpr std::chrono::milliseconds kLastRequests{200};
 /// How long clients may take to notice that their connection ends, at Stop().
 constexpr std::chrono::milliseconds kGoodbye{200};
+/// Open files beside connections: event loops, the log, the database's; a worker may have one of its own.
+constexpr std::size_t kOwnDescriptors = 64;
 constexpr std::string_view kUnmatched = "unmatched";
 
 /// One request on its way to its reply.
@@ -53,11 +58,23 @@ Error Overloaded() {
                "Too many requests are waiting; try again in a second.");
 }
 
-void RaiseDescriptorLimit() {
+Error TimedOut() {
+  return Error(ErrorCode::kTimeout, "request-timeout", "The request did not arrive whole in time.");
+}
+
+/// The connections that this process has descriptors for, at most what is configured: without one, accepting
+/// fails, and nobody could be told.
+std::size_t AffordableConnections(const ServerConfig& config, const log::Logger& logger) {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return config.max_connections;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+  const std::size_t own = kOwnDescriptors + config.worker_threads;
+  const std::size_t affordable = limit.rlim_max > own ? limit.rlim_max - own : 1;
+  if (affordable >= config.max_connections) return config.max_connections;
+  logger.Warn("Fewer connections are served than HTTP_MAX_CONNECTIONS: raise the limit of open files",
+              {{"connections", affordable}, {"open_files", limit.rlim_max}});
+  return affordable;
 }
 
 }  // namespace
@@ -71,9 +88,10 @@ struct Server::Impl {
   void Receive(const std::shared_ptr<Connection>& connection, std::string_view bytes);
   void Forget(const std::shared_ptr<Connection>& connection);
 
-  void Refuse(const std::shared_ptr<Connection>& connection, const Error& error);
+  std::string Refusal(std::string_view reason, const Error& error);
+  bool Begin();
+  void End();
   void Dispatch(const std::shared_ptr<Connection>& connection, Framing framing);
-  bool Overloads(const std::shared_ptr<Pending>& pending);
   void StartSpan(Pending& pending, std::string_view name, std::string_view route);
   void Handle(Pending& pending);
   void Answer(Pending& pending, const Error& error, const log::Logger& speaking);
@@ -94,6 +112,7 @@ struct Server::Impl {
   ConnectionTable connections;
   std::unique_ptr<WorkerPool> workers;
   std::atomic<bool> draining = false;
+  std::atomic<bool> closed = false;  ///< no further request is begun
   bool stopped = false;
   std::unique_ptr<Pistache::Http::Endpoint> endpoint;
   std::uint16_t port = 0;
@@ -162,8 +181,9 @@ Server::Impl::Impl(const ServerConfig& config_, const log::Logger& logger_, metr
                                    {"reason"})),
       limits{config_.max_target_bytes, config_.max_header_bytes, config_.max_body_bytes},
       timeouts{config_.header_timeout, config_.body_timeout, config_.idle_timeout},
-      connections(config_.max_connections) {
-  for (const auto* reason : {"malformed", "queue_full", "connections"}) rejected.With({reason});
+      connections(AffordableConnections(config_, logger_),
+                  [this] { return Refusal("timeout", TimedOut()); }) {
+  for (const auto* reason : {"malformed", "timeout", "queue_full", "connections"}) rejected.With({reason});
   registry.AddCallbackGauge("http_requests_in_progress", "Requests received and not yet answered.",
                             [this] { return static_cast<double>(in_progress.load()); });
   registry.AddCallbackGauge("http_connections", "Open connections.",
@@ -205,14 +225,14 @@ void Server::Impl::Receive(const std::shared_ptr<Connection>& connection, std::s
   Framing framing = ReadRequest(bytes, limits);
   switch (framing.state) {
     case Framing::State::kRefused:
-      Refuse(connection, *framing.error);
+      connection->Enter(Connection::Phase::kHandling);
+      connection->Reply(Refusal("malformed", *framing.error), true);
       break;
     case Framing::State::kHeader:
     case Framing::State::kBody: {
       if (input.empty()) input.assign(bytes);
       const bool body = framing.state == Framing::State::kBody;
-      if (framing.expects_continue && input.size() == bytes.size())
-        connection->Interim("HTTP/1.1 100 Continue\r\n\r\n");
+      if (framing.expects_continue) connection->Interim("HTTP/1.1 100 Continue\r\n\r\n");
       connection->Enter(body ? Connection::Phase::kBody : Connection::Phase::kHeader);
       break;
     }
@@ -221,18 +241,32 @@ void Server::Impl::Receive(const std::shared_ptr<Connection>& connection, std::s
       framing.wants_close = framing.wants_close || bytes.size() > framing.consumed;
       connection->Enter(Connection::Phase::kHandling);
       input.clear();
-      Dispatch(connection, std::move(framing));
+      if (Begin()) Dispatch(connection, std::move(framing));
       break;
   }
 }
 
-void Server::Impl::Refuse(const std::shared_ptr<Connection>& connection, const Error& error) {
-  rejected.With({"malformed"}).Increment();
+std::string Server::Impl::Refusal(std::string_view reason, const Error& error) {
+  rejected.With({reason}).Increment();
   const Response response = Problem(error, "");
   logger.Warn("Request refused",
               {{"status", response.status}, {"error_type", error.type()}, {"detail", error.detail()}});
-  connection->Enter(Connection::Phase::kHandling);
-  connection->Reply(Serialize(response, false, true, ""), true);
+  return Serialize(response, false, true, "");
+}
+
+/// Whoever sees no request in progress after it set `closed` knows that there will be none any more.
+bool Server::Impl::Begin() {
+  in_progress.fetch_add(1);
+  if (!closed) return true;
+  End();
+  return false;
+}
+
+void Server::Impl::End() {
+  if (in_progress.fetch_sub(1) == 1 && draining) {
+    const std::lock_guard lock(idle_mutex);
+    idle.notify_all();
+  }
 }
 
 void Server::Impl::Dispatch(const std::shared_ptr<Connection>& connection, Framing framing) {
@@ -242,7 +276,6 @@ void Server::Impl::Dispatch(const std::shared_ptr<Connection>& connection, Frami
   pending->request->client_address = connection->client_address();
   pending->close = framing.wants_close;
   pending->start = Clock::now();
-  in_progress.fetch_add(1);
   try {
     pending->route = &router.Match(*pending->request);
   } catch (const Error& error) {
@@ -273,8 +306,9 @@ void Server::Impl::StartSpan(Pending& pending, std::string_view name, std::strin
   if (!pending.span.recording()) return;
   if (!route.empty()) pending.span.Set({"http.route", route});
   if (!request.query.empty()) pending.span.Set({"url.query", request.query.substr(0, kShownPath)});
-  if (const auto host = request.Header("Host"); !host.empty()) {
-    pending.span.Set({"server.address", host.substr(0, kShownPath)});
+  if (const auto server = text::ParseAuthority(request.Header("Host"))) {
+    pending.span.Set({"server.address", server->host.substr(0, kShownPath)});
+    if (server->port) pending.span.Set({"server.port", *server->port});
   }
   if (const auto agent = request.Header("User-Agent"); !agent.empty()) {
     pending.span.Set({"user_agent.original", agent.substr(0, kShownPath)});
@@ -323,10 +357,7 @@ void Server::Impl::Finish(Pending& pending, const log::Logger& speaking, const R
   LogAccess(pending, speaking, response.status, error);
   pending.span.End();
   if (pending.connection->Reply(bytes, close)) connections.Wake();
-  if (in_progress.fetch_sub(1) == 1 && draining) {
-    const std::lock_guard lock(idle_mutex);
-    idle.notify_all();
-  }
+  End();
 }
 
 void Server::Impl::Count(const Pending& pending, int status) {
@@ -405,7 +436,6 @@ void Server::Handle(Method method, std::string_view route, Execution execution, 
 
 void Server::Start() {
   Impl& impl = *impl_;
-  RaiseDescriptorLimit();
   impl.workers = std::make_unique<WorkerPool>(impl.config.worker_threads, impl.config.worker_queue);
   auto target = std::make_shared<PistacheHandler::Target>();
   target->accept = [&impl](int fd, std::string address) { return impl.Accept(fd, std::move(address)); };
@@ -430,9 +460,13 @@ void Server::Start() {
     impl.port = impl.endpoint->getPort();
   } catch (const std::exception& exception) {
     impl.endpoint.reset();
+    const bool taken =
+        std::string_view(exception.what()).find(std::strerror(EADDRINUSE)) != std::string_view::npos;
     throw Error(ErrorCode::kUnavailable, "cannot-listen",
-                fmt::format("Cannot listen on {} port {}: {}. Stop what uses it, or set PORT to another.",
-                            impl.config.address, impl.config.port, exception.what()));
+                fmt::format("Cannot listen on {} port {}: {}. {}", impl.config.address, impl.config.port,
+                            exception.what(),
+                            taken ? "Stop what uses it, or set PORT to another."
+                                  : "Set HTTP_ADDRESS to an address of this machine, IPv6 in brackets."));
   }
 }
 
@@ -449,12 +483,13 @@ bool Server::Stop(std::chrono::milliseconds deadline) {
   CloseListeningSocket(impl.port, std::min(kAcceptRest, deadline));
   // Who has just connected is about to ask: wait for it, as for every request that is on its way.
   impl.connections.WaitUntilEmpty(std::min(kLastRequests, deadline));
-  bool finished = false;
+  impl.connections.CloseIdle();
+  bool finished = impl.connections.WaitUntilDelivered(end);
+  impl.closed = true;
   {
     std::unique_lock lock(impl.idle_mutex);
-    finished = impl.idle.wait_until(lock, end, [&impl] { return impl.in_progress == 0; });
+    finished = impl.idle.wait_until(lock, end, [&impl] { return impl.in_progress == 0; }) && finished;
   }
-  finished = impl.connections.WaitUntilDelivered(end) && finished;
   impl.connections.CloseIdle();
   impl.connections.WaitUntilEmpty(kGoodbye);
   impl.connections.Abandon();

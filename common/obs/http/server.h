@@ -63,7 +63,10 @@ enum class Visibility {
 /// Each route gets: a server span (HTTP semantic conventions, stable),
 /// http_requests_total{method,route,status}, http_request_duration_seconds{method,route} with exemplars, an
 /// access log line, errors as application/problem+json (RFC 9457), HEAD, 405 with Allow, and the limits of
-/// ServerConfig.
+/// ServerConfig; what is refused before any route sees it counts in http_requests_rejected_total{reason}.
+///
+/// A client that closes its side before it has the reply of a route that may block gets none: Pistache takes
+/// the end of the stream for the end of the connection.
 class Server {
  public:
   /// The references must outlive the server.
@@ -73,8 +76,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Registers a route before Start(). `route` is a template: "/dice/{die}" matches one segment and gives it
-  /// decoded as PathParameter("die"). Throws std::invalid_argument for a duplicate.
+  /// Registers a route; not thread-safe, all before Start(). The handler is called on several threads at
+  /// once. `route` is a template: "/dice/{die}" matches one segment and gives it decoded as
+  /// PathParameter("die"). Throws std::invalid_argument for a duplicate.
   void Handle(Method method, std::string_view route, Execution execution, Handler handler,
               Visibility visibility = Visibility::kFull);
 
@@ -86,9 +90,9 @@ class Server {
 
   /// From now on every reply carries `Connection: close`; requests are still answered. Safe from any thread.
   void Drain();
-  /// Stops accepting, closes idle connections and waits until requests under way are answered, at most for
-  /// `deadline`. False when some were cut off: their handlers may still run, and the destructor waits for
-  /// them.
+  /// Stops accepting, closes idle connections and waits until requests that have begun to arrive are
+  /// answered, at most for `deadline`. After it returned true no handler runs any more. False when some were
+  /// cut off: their handlers may still run, and the destructor waits for them.
   bool Stop(std::chrono::milliseconds deadline);
 
  private:

@@ -59,6 +59,9 @@ TEST(Framing, AsksForTheBodyOfAClientThatWaits) {
       Read("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(framing.state, Framing::State::kBody);
   EXPECT_TRUE(framing.expects_continue);
+  EXPECT_FALSE(Read("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nb")
+                   .expects_continue);
+  EXPECT_FALSE(Read("POST / HTTP/1.0\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n").expects_continue);
 }
 
 struct Refusal {

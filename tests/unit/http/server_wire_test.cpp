@@ -223,6 +223,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"Chunked", "POST /roll HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501},
         Row{"UnknownMethod", "BREW /roll HTTP/1.1\r\nHost: a\r\n\r\n", 501},
         Row{"TargetTooLong", "GET /" + std::string(5000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
+        Row{"TargetOneByteTooLong", "GET /" + std::string(4096, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
         Row{"HeadersTooLarge", "GET /roll HTTP/1.1\r\nHost: a\r\nX: " + std::string(20000, 'a') + "\r\n\r\n",
             431}),
     [](const auto& test) { return test.param.name; });
@@ -233,6 +234,31 @@ TEST_F(ServerOnTheWire, PutsARequestTogetherFromSingleBytes) {
   const auto reply = connection.Read();
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->body, "rolled");
+}
+
+TEST_F(ServerOnTheWire, AsksForTheBodyOnceWhenAClientWaitsForThat) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("POST /roll HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  const auto interim = connection.Read(5s, true);
+  ASSERT_TRUE(interim);
+  EXPECT_EQ(interim->status, 100);
+  for (const char* byte : {"a", "b", "c"}) connection.Send(byte);
+  const auto reply = connection.Read(5s);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 405);
+}
+
+TEST_F(ServerOnTheWire, TakesSeveralLinesOfOneHeaderForOneList) {
+  const auto [reply, closed] =
+      Send("GET /roll HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(ServerOnTheWire, AnswersValidJsonToWhatIsNoUtf8) {
+  const auto [reply, closed] = Send("GET /roll?%ff=%zz HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.json()["detail"].Text(), HasSubstr("\xEF\xBF\xBD"));
 }
 
 TEST_F(ServerOnTheWire, SendsALargeReplyToAClientThatReadsLate) {
@@ -251,7 +277,10 @@ TEST_F(ServerOnTheWire, EndsARequestWhoseHeadersDoNotComeInTime) {
   const auto reply = connection.Read(5s);
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->status, 408);
+  EXPECT_EQ(reply->Header("Content-Type"), "application/problem+json");
   EXPECT_TRUE(connection.ClosedByPeer(2s));
+  EXPECT_THAT(fixture_.registry().Render(metrics::Format::kText),
+              HasSubstr("http_requests_rejected_total{reason=\"timeout\"} 1\n"));
 }
 
 TEST_F(ServerOnTheWire, DoesNotGiveMoreTimeForEachByte) {
