@@ -59,10 +59,16 @@ bool InClass(std::string_view sqlstate, std::initializer_list<std::string_view> 
   return false;
 }
 
+/// libpqxx 6 leaves it out of this one error.
+std::string SqlstateOf(const pqxx::sql_error& error) {
+  if (error.sqlstate().empty() && dynamic_cast<const pqxx::insufficient_privilege*>(&error)) return "42501";
+  return error.sqlstate();
+}
+
 /// The server's words can quote a value, as in `invalid input syntax for type integer: "x"`; those about the
 /// server itself cannot, and those about names cannot as long as there is no parameter.
 std::string Reason(const pqxx::sql_error& error, bool has_parameters) {
-  const std::string& sqlstate = error.sqlstate();
+  const std::string sqlstate = SqlstateOf(error);
   const bool about_server = InClass(sqlstate, {"08", "28", "3D", "53", "57"});
   const bool about_names = InClass(sqlstate, {"0A", "26", "42", "55"});
   if (about_server || (about_names && !has_parameters)) return OneLine(error.what());
@@ -136,7 +142,8 @@ struct Connection::Impl {
     try {
       return work();
     } catch (const pqxx::sql_error& error) {
-      throw Failure(KindOf(error.sqlstate(), ran_before), error.sqlstate(), Reason(error, has_parameters));
+      const std::string sqlstate = SqlstateOf(error);
+      throw Failure(KindOf(sqlstate, ran_before), sqlstate, Reason(error, has_parameters));
     } catch (const pqxx::failure& error) {
       throw Failure(Lost(), "", OneLine(error.what()));
     } catch (const std::exception&) {
@@ -159,7 +166,7 @@ Connection::Connection(const Config& config) {
   try {
     impl_ = std::make_unique<Impl>(config);
   } catch (const pqxx::sql_error& error) {
-    throw Failure(Failure::Kind::kBroken, error.sqlstate(), OneLine(error.what()));
+    throw Failure(Failure::Kind::kBroken, SqlstateOf(error), OneLine(error.what()));
   } catch (const std::exception& error) {
     throw Failure(Failure::Kind::kBroken, "", OneLine(error.what()));
   }

@@ -234,6 +234,14 @@ TEST_F(MigratedPool, LeavesOldAttributesOutWhenToldSo) {
                     Not(HasSubstr("db.statement=")), Not(HasSubstr("db.user="))));
 }
 
+TEST_F(MigratedPool, SaysThatAPrivilegeIsMissing) {
+  config_.check_sql = "SELECT * FROM schema_migrations";
+  Open();
+  EXPECT_TRUE(Eventually([this] { return UnreadyReason().find("SQLSTATE") != std::string::npos; }));
+  EXPECT_THAT(UnreadyReason(),
+              HasSubstr("SQLSTATE 42501: ERROR: permission denied for table schema_migrations"));
+}
+
 TEST_F(MigratedPool, ReportsARefusedStatementWithoutTheValue) {
   OpenReady();
   const Statement cast{.name = "cast",
