@@ -1,4 +1,4 @@
-// Problems in words: what happened, whether to try again, and which service is to blame.
+// Problems in words: what happened, whether to try again, and which service does not answer.
 
 export const kServices = ['frontend', 'dice-roller', 'die-service'];
 
@@ -8,11 +8,15 @@ const kSoon = 'Try again in a moment.';
 const kServiceWords = {
   unreachable: (service) => ({ what: `${service} cannot be reached.`, advice: kSoon }),
   timeout: (service) => ({ what: `${service} did not answer in time.`, advice: `It may be busy. ${kSoon}` }),
-  invalid: (service) => ({
-    what: `${service} gave an answer that makes no sense.`,
-    advice: 'Trying again will hardly help. Its log tells more: search it for the trace id.',
-  }),
 };
+
+// It answered, and yet there was nothing to go on with. die-service does that when it cannot reach its own database.
+function answeredInVain(service) {
+  return service === 'die-service'
+    ? { what: 'die-service answered, but not with a die.', advice: `${kSoon} The spans below say why.` }
+    : { what: `${service} gave an answer that makes no sense.`,
+        advice: 'Trying again will hardly help. Its log tells more: search it for the trace id.' };
+}
 
 export const percent = (share) => `${Number((share * 100).toFixed(1))} %`;
 
@@ -39,6 +43,7 @@ export function explain(problem, die) {
     return { what: 'No answer: you are offline, or frontend has stopped.', advice: kSoon, service: 'frontend' };
   }
   const [, service, fault] = kServiceProblem.exec(problem.type) ?? [];
+  if (fault === 'invalid') return answeredInVain(service);
   return service ? { ...kServiceWords[fault](service), service } : anythingElse(problem);
 }
 
