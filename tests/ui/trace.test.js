@@ -242,6 +242,37 @@ describe('Inside the request', () => {
     }
   });
 
+  test('the focus stays on its row while more spans come', async (t) => {
+    const { page } = await openPage(t, browser);
+    const root = span('a'.repeat(16), '');
+    const call = span('b'.repeat(16), root.id, { name: 'GET', kind: 'client', attributes: { 'http.response.status_code': '200' } });
+    let answer = { spans: [root, call] };
+    await page.route('**/page/traces/*', (route) => route.fulfill({ json: { trace_id: kTrace, logs: [], unreachable: [], ...answer } }));
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^2 spans/);
+    await page.focus('#waterfall [tabindex="0"]');
+    await page.keyboard.press('ArrowDown');
+    answer = { spans: [root, call, span('c'.repeat(16), call.id, { service: 'dice-roller' })] };
+    await waitForText(page, '#trace-status', /^3 spans/);
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.row), call.id);
+    await page.setViewportSize({ width: 900, height: 900 });
+    await page.waitForFunction(() => !document.querySelector('#waterfall').getAttribute('viewBox').startsWith('0 0 109'));
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.row), call.id);
+  });
+
+  test('where clocks are apart the picture and the table count from the same start', async (t) => {
+    const { page } = await openPage(t, browser);
+    await answerWithTraces(page, { spans: [
+      span('a'.repeat(16), '', { start_us: 10000, duration_us: 20000 }), span('b'.repeat(16), 'a'.repeat(16), { start_us: 4000 }),
+    ] });
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^2 spans/);
+    await page.click('#trace summary');
+    assert.deepEqual(await page.locator('#trace-table td:nth-child(3)').allInnerTexts(), ['6.0 ms', '0']);
+    assert.match(await textOf(page, '#span-facts'), /after 6\.0 ms/);
+    assert.deepEqual((await traceRows(page)).map(({ words }) => / after ([^,]*)/.exec(words)[1]), ['6.0 ms', '0']);
+  });
+
   test('a span without log lines shows those around it, and says whose they are', async (t) => {
     const { page } = await openPage(t, browser);
     const ids = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(16));

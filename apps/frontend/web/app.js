@@ -24,6 +24,7 @@ const fresh = new Set();         // the dice described since the list was loaded
 const statistics = new Map();    // die → RunningStatistics
 let listed = false;
 let rolling = null;              // the AbortController of the roll under way
+let comparing = false;           // that roll is a comparison
 let settings = { traces: 'services', logs: 'services', links: {} };  // until loadSettings()
 let loadProblem = '';            // the type last shown, so that an outage is logged once
 let lostContact = false;         // the outcome on show is an outage, which ends when all services answer again
@@ -214,6 +215,7 @@ async function act(action, roll) {
   const die = selected();
   if (rolling || !die) return;
   rolling = new AbortController();
+  const pressed = document.activeElement;
   byId('tray').setAttribute('aria-busy', 'true');
   const slow = setTimeout(() => {
     showOutcome({ text: 'Rolling…' });
@@ -232,6 +234,7 @@ async function act(action, roll) {
   } finally {
     clearTimeout(slow);
     rolling = null;
+    if (document.activeElement === byId('stop')) pressed.focus();  // rather than nothing, as Stop goes
     byId('under-way').hidden = true;
     byId('tray').removeAttribute('aria-busy');
     showDie();
@@ -286,10 +289,16 @@ const rollTheDieManyTimes = (times) => act(`Roll ${times}`, async (die, signal) 
            advice: `It took ${duration(rest.durationMs)}. ${why}` };
 });
 
+// Stop beside the result may be out of sight, so that the button that was pressed is one too.
 const compareRolls = (times) => act(`Compare ${times}`, async (die, signal) => {
+  comparing = true;
+  say('compare-run', 'Stop');
   const { oneByOneMs, atOnceMs, ...rest } = await compare(die, times, signal, (some, made) => {
     statisticsOf(die).add(some);
     showProgress(made, times);
+  }).finally(() => {
+    comparing = false;
+    say('compare-run', 'Compare');
   });
   const outcome = `${duration(oneByOneMs)} one by one, ${duration(atOnceMs)} at once`;
   return { ...rest, durationMs: oneByOneMs + atOnceMs, outcome, text: `${plural(times, 'roll')} of ${die}: ${outcome}`,
@@ -330,6 +339,11 @@ onSubmit('once', rollTheDieOnce);
 onSubmit('many', rollTheDieManyTimes, true);
 onSubmit('compare', compareRolls, true);
 on('stop', 'click', () => rolling?.abort());
+on('compare-run', 'click', (event) => {
+  if (!comparing) return;
+  event.preventDefault();
+  rolling.abort();
+});
 on('csv', 'click', () => {
   const die = selected();
   download(`${die}.csv`, 'text/csv', toCsv(die, descriptions.get(die), statisticsOf(die)));

@@ -15,6 +15,7 @@ function draw() {
     if (item.className === state) continue;
     item.className = state;
     item.lastElementChild.textContent = kWords[state];
+    item.lastElementChild.classList.toggle('quiet', state !== 'broken');
   }
 }
 

@@ -74,7 +74,10 @@ export class TraceCard {
     const known = !this.#pending && this.#trace;
     const parts = known ? [this.#summary()] : [];
     if (problem) parts.push(`The trace could not be loaded. ${explain(problem).what}`);
-    for (const name of trace?.unreachable ?? []) parts.push(`${name} could not be asked: what it did may be missing.`);
+    for (const name of trace?.unreachable ?? []) {
+      const what = name.endsWith(' store') ? 'keeps' : 'did';
+      parts.push(`${name} could not be asked: what it ${what} may be missing.`);
+    }
     if (waiting) parts.push(known ? 'More may be on its way…' : kLooking);
     else if (known && !isComplete(known.spans)) parts.push('Some of its spans are missing.');
     else if (parts.length === 0) parts.push(kNothing[this.#settings().traces]);
@@ -94,13 +97,14 @@ export class TraceCard {
     return rowsOf(this.#roots, this.#limits);
   }
 
-  #draw(focus = this.#selected?.id) {
+  #draw(focus) {
     if (!this.#trace) return;
     const rows = this.#rows();
     const width = Math.max(byId('trace-status').clientWidth, 240);
-    drawWaterfall(byId('waterfall'), rows, { width, colors: this.#colors, selected: this.#selected.id, focus });
+    const [begin, end] = extent(this.#trace.spans);
+    drawWaterfall(byId('waterfall'), rows, { width, begin, end, colors: this.#colors, selected: this.#selected.id, focus });
     fill('trace-services', [...this.#colors].map(([service, color]) => html('li', { class: `key s${color % 4}` }, service)));
-    fill('trace-table', rows.map((row) => tableRow(row, rows[0].start_us)));
+    fill('trace-table', rows.map((row) => tableRow(row, begin)));
   }
 
   #pick(id) {
@@ -129,7 +133,7 @@ export class TraceCard {
   // A span without lines has those of the nearest above it: a call that failed is told by who called.
   #describe(span) {
     say('span-name', span.label);
-    say('span-facts', `${span.kind} span of ${span.service}, after ${duration((span.start_us - this.#roots[0].start_us) / 1000)}, ` +
+    say('span-facts', `${span.kind} span of ${span.service}, after ${duration((span.start_us - extent(this.#trace.spans)[0]) / 1000)}, ` +
       `took ${duration(span.duration_us / 1000)}.`);
     say('span-failure', span.error ? `Failed. ${span.message}` : '');
     fill('span-attributes', Object.entries(span.attributes).sort().map(([key, value]) =>
