@@ -47,7 +47,7 @@ describe('Comparing, statistics and load', () => {
     await chooseDie(page, 'fair');
     let asked = 0;
     await page.route('**/roll?*', (route) => { if (++asked <= 4) route.fulfill(roll(2)); });  // the fifth never gets an answer
-    await page.click('#compare-run');
+    await page.dblclick('#compare-run');  // which is one press
     await page.waitForFunction(() => document.querySelector('#progress').value === 4);
     assert.equal(await textOf(page, '#compare-run'), 'Stop', 'where it can be seen');
     assert.equal(await page.getAttribute('#progress', 'max'), '10');

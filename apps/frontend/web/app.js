@@ -342,7 +342,7 @@ on('stop', 'click', () => rolling?.abort());
 on('compare-run', 'click', (event) => {
   if (!comparing) return;
   event.preventDefault();
-  rolling.abort();
+  if (event.detail < 2) rolling.abort();  // a double click starts it
 });
 on('csv', 'click', () => {
   const die = selected();
