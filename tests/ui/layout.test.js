@@ -5,6 +5,7 @@ import {
 } from './support.js';
 
 const kTrace = '4bf92f3577b34da6a3ce929d0e0e4736';
+const kLongName = 'a_die_with_a_name_of_fifty_characters_0123456789_x';
 
 // Every text on the page with the contrast of its colour against what is behind it (WCAG 2.2, 1.4.3).
 function contrasts() {
@@ -38,6 +39,13 @@ function contrasts() {
 
 const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
+// Lets the page know `risky` by another name.
+async function offer(page, name) {
+  const asRisky = (route) => route.continue({ url: route.request().url().replace(name, 'risky') });
+  await page.route('**/dice', (route) => route.fulfill({ json: { dice: ['fair', name] } }));
+  for (const url of [`**/dice/${name}`, `**/roll?die=${name}`, `**/roll-async?die=${name}&*`]) await page.route(url, asRisky);
+}
+
 async function breakRolls(page) {
   for (const url of ['**/dice', '**/roll?*']) await answerWithProblem(page, url, { type: 'die-service-unreachable', trace: kTrace });
   await act(page, () => page.click('#roll-once'));
@@ -50,10 +58,10 @@ describe('Looks and access', () => {
   after(() => browser.close());
 
   for (const width of [320, 360, 768, 1280]) {
-    test(`nothing scrolls sideways at ${width} pixels`, async (t) => {
-      const { page } = await openPage(t, browser, { viewport: { width, height: 740 } });
+    test(`nothing scrolls sideways at ${width} pixels, even with the longest name of a die`, async (t) => {
+      const { page } = await openPage(t, browser, { viewport: { width, height: 740 }, prepare: (fresh) => offer(fresh, kLongName) });
       assert.equal(await overflow(page), 0, 'at first');
-      await chooseDie(page, 'risky');
+      await chooseDie(page, kLongName);
       await rollMany(page, 1000);
       assert.equal(await overflow(page), 0, 'with a thousand results');
       await breakRolls(page);
@@ -159,8 +167,12 @@ describe('Looks and access', () => {
 
   test('results and errors are announced, and every control has a name', async (t) => {
     const { page } = await openPage(t, browser);
-    assert.equal(await page.locator('[role=status] #outcome-text').count(), 1);
+    await breakRolls(page);
+    assert.match(await textOf(page, '[role=status] #outcome-text'), /^die-service cannot be reached\./);
+    assert.match(await textOf(page, '#times-hint[role=status]'), /^Enter a whole number/);
+    await page.unrouteAll();
     await rollOnce(page);
+    assert.match(await textOf(page, '[role=status] #outcome-text'), /rolled/);
     const unnamed = await page.evaluate(() => [...document.querySelectorAll('button, select, input, a, [role=img]')]
       .filter((node) => !(node.labels?.length || node.textContent.trim() || node.getAttribute('aria-label')))
       .map((node) => node.outerHTML));
@@ -168,6 +180,17 @@ describe('Looks and access', () => {
     assert.match(await page.getAttribute('#histogram', 'aria-label'), /face \d: 1 times, 100 %, expected/);
     const ids = await page.evaluate(() => [...document.querySelectorAll('[id]')].map((node) => node.id));
     assert.equal(new Set(ids).size, ids.length, 'ids are unique');
+  });
+
+  test('with forced colours the dice and the marks of the services are still to be seen', async (t) => {
+    const { page } = await openPage(t, browser, { forcedColors: 'active' });
+    await rollOnce(page);
+    const behind = (selector, pseudo) => page.evaluate(([where, part]) =>
+      getComputedStyle(document.querySelector(where), part).backgroundColor, [selector, pseudo]);
+    const card = await behind('.card');
+    for (const [selector, pseudo] of [['.felt', null], ['#chain .ok', '::before'], ['.key.observed', '::before'], ['.key.expected', '::before']]) {
+      assert.notEqual(await behind(selector, pseudo), card, selector);
+    }
   });
 
   test('the animation of the die is left out for those who ask for less motion', async (t) => {

@@ -32,6 +32,36 @@ describe('When a service is really down', () => {
     assert.deepEqual(faultsOf(seen), []);
   });
 
+  test('a service that stops is told before anyone rolls, and stays told until it answers', async (t) => {
+    const { dieService, frontend } = await startDice(t);
+    const { page } = await openPage(t, browser, { path: frontend.url });
+    await chooseDie(page, 'fair');
+    const states = () => page.locator('#chain li').evaluateAll((all) => all.map((item) => item.className));
+    await page.locator('#chain li.ok').nth(2).waitFor();
+    await dieService.stop();
+    await page.locator('#chain .broken[data-service=die-service]').waitFor();
+    await page.selectOption('#die', 'risky');
+    await page.locator('#catalog').waitFor();
+    await page.selectOption('#die', 'fair');
+    await page.locator('#catalog').waitFor({ state: 'hidden' });
+    assert.deepEqual(await states(), ['ok', 'ok', 'broken'], 'what is known of a die says nothing of the service');
+    await dieService.start();
+    await page.locator('#chain .ok[data-service=die-service]').waitFor();
+  });
+
+  test('the end of an outage of dice-roller is told too', async (t) => {
+    const { diceRoller, frontend } = await startDice(t);
+    const { page, seen } = await openPage(t, browser, { path: frontend.url });
+    await diceRoller.stop();
+    await rollOnce(page);
+    assert.equal(await textOf(page, '#outcome-text'), 'dice-roller cannot be reached. The roll was not made.');
+    assert.deepEqual(await page.locator('#chain .broken').allTextContents(), ['dice-roller (does not answer)']);
+    await diceRoller.start();
+    await waitForText(page, '#outcome-advice', /^The services answer again: you can roll\.$/);
+    assert.equal(await page.locator('#chain .ok').count(), 3);
+    assert.deepEqual(faultsOf(seen), []);
+  });
+
   test('frontend itself can stop and come back', async (t) => {
     const { frontend } = await startDice(t);
     const { page, seen } = await openPage(t, browser, { path: frontend.url });

@@ -89,6 +89,32 @@ describe('Parts of the page', () => {
     assert.deepEqual(faces, [[9, '', '9'], [0, '10', '10'], [0, '0', '0'], [0, '-4', '-4'], [0, '', 'failed']]);
   });
 
+  test('long numbers fit on a die and under the bars', async () => {
+    const drawn = await page.evaluate(async () => {
+      const { dieFace } = await import('./die_face.js');
+      const { drawHistogram } = await import('./histogram.js');
+      document.querySelector('#felt').replaceChildren(...[12, 123, 1234, -1234567890].map(dieFace));
+      const dice = [...document.querySelectorAll('#felt .die')].map((die) =>
+        die.querySelector('text').getBBox().width / die.querySelector('rect').getBBox().width);
+      const node = document.querySelector('#histogram');
+      const bars = Array.from({ length: 20 }, (_, i) => ({ face: 1000000 + i, count: 12345, observed: 0.05, expected: 0.05 }));
+      drawHistogram(node, bars, 600);
+      const labels = [...node.querySelectorAll('text.count')].map((label) => label.getBBox());
+      const faces = [...node.querySelectorAll('text.axis[text-anchor=middle]')].map((label) => label.getBBox());
+      const gaps = [labels, faces].flatMap((all) => all.slice(1).map((box, i) => box.x - all[i].x - all[i].width));
+      return { dice, gap: Math.min(...gaps) };
+    });
+    assert.ok(drawn.dice.every((share) => share < 0.95) && drawn.gap > 0, JSON.stringify(drawn));
+  });
+
+  test('times and shares are told in round numbers', async () => {
+    const told = await page.evaluate(async () => {
+      const { duration, percent } = await import('./words.js');
+      return [[0, 0.033, 0.0996, 9.94, 9.96, 999.4, 999.6].map(duration), [0, 0.0004, 0.001, 0.5].map(percent)];
+    });
+    assert.deepEqual(told, [['0', '33 µs', '0.1 ms', '9.9 ms', '10 ms', '999 ms', '1.0 s'], ['0 %', '< 0.1 %', '0.1 %', '50 %']]);
+  });
+
   test('tries are spaced further and further apart, up to ten seconds, until one succeeds', async (t) => {
     const { page: timed } = await openPage(t, browser, { prepare: (fresh) => fresh.clock.install() });
     await timed.evaluate(async () => {

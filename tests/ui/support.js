@@ -56,14 +56,12 @@ export async function waitForText(page, selector, expected) {
   }
 }
 
-const newestTrace = (page) => page.evaluate(() => document.querySelector('#log tr .where')?.textContent);
-
 // Does something that ends with a new line in the log, and waits for it.
 export async function act(page, deed) {
-  const before = await newestTrace(page);
+  const newest = await page.evaluateHandle(() => document.querySelector('#log tr'));
   await deed();
   await page.waitForFunction((old) =>
-    document.querySelector('#log tr .where')?.textContent !== old && !document.querySelector('#tray[aria-busy]'), before);
+    document.querySelector('#log tr') !== old && !document.querySelector('#tray[aria-busy]'), newest);
 }
 
 export async function chooseDie(page, die) {
@@ -120,6 +118,12 @@ export function countsOf(results) {
 }
 
 export const askService = async (path) => (await fetch(new URL(path, baseUrl))).json();
+
+// What the page reads every two seconds says that all services answer but `silent`.
+export function answerWithMetrics(page, silent) {
+  const json = Object.fromEntries(['frontend', 'dice-roller', 'die-service'].map((name) => [name, name === silent ? null : '']));
+  return page.route('**/page/metrics', (route) => route.fulfill({ json }));
+}
 
 // Answers a route the way a service in trouble does.
 export function answerWithProblem(page, url, { type, status = 503, title = 'Trouble', detail = 'Something is wrong.', trace }) {

@@ -183,6 +183,125 @@ describe('Inside the request', () => {
     assert.equal(asked, 3, 'then it is not asked again');
   });
 
+  test('while the spans of a request are looked for, those before stay, and the page says that it looks', async (t) => {
+    const { page } = await openPage(t, browser);
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^6 spans of 3 services/);
+    const height = () => page.locator('#trace').evaluate((node) => node.offsetHeight);
+    const before = await height();
+    let release;
+    const held = new Promise((resolve) => { release = resolve; });
+    await page.route('**/page/traces/*', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^Looking for the spans of this request…$/);
+    assert.equal(await page.locator('#trace-view[aria-busy=true] .row').count(), 6);
+    assert.equal(await height(), before, 'the page does not jump');
+    release();
+    await waitForText(page, '#trace-status', /^6 spans of 3 services/);
+    assert.equal(await page.locator('#trace-view[aria-busy]').count(), 0);
+  });
+
+  test('a trace that stays in part is told to be a part', async (t) => {
+    const { page } = await openPage(t, browser, { prepare: (fresh) => fresh.clock.install() });
+    await answerWithTraces(page, { spans: [span('a'.repeat(16), 'f'.repeat(16))] });
+    await page.click('#roll-once');
+    await waitForText(page, '#trace-status', /More may be on its way…$/);
+    for (let i = 0; i < 30; ++i) await page.clock.runFor(1000);
+    await waitForText(page, '#trace-status', /^1 span of 1 service in [\d.]+ ms\. Some of its spans are missing\.$/);
+  });
+
+  test('a request that was not sampled is not looked for', async (t) => {
+    const { page } = await openPage(t, browser);
+    const asked = await answerWithTraces(page, { spans: [] });
+    await page.route('**/roll?*', (route) => route.fulfill({
+      headers: { traceresponse: `00-${kTrace}-00f067aa0ba902b7-00` }, json: { die: 'fair', result: 2, trace_id: kTrace },
+    }));
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^This request was not sampled/);
+    assert.equal(asked(), 0);
+  });
+
+  test('a failure that comes late is chosen, unless the user has chosen', async (t) => {
+    const root = span('a'.repeat(16), '');
+    const call = span('b'.repeat(16), 'a'.repeat(16), { name: 'GET', kind: 'client', attributes: { 'http.response.status_code': '500' } });
+    const late = span('c'.repeat(16), 'b'.repeat(16), { service: 'dice-roller', error: true, message: 'It struck.' });
+    for (const [chosen, name] of [[null, 'GET /roll'], ['GET', 'GET → dice-roller']]) {
+      const { page } = await openPage(t, browser);
+      let answer = { spans: [root, call] };
+      await page.route('**/page/traces/*', (route) => route.fulfill({ json: { trace_id: kTrace, logs: [], unreachable: [], ...answer } }));
+      await rollOnce(page);
+      await waitForText(page, '#trace-status', /^2 spans/);
+      if (chosen) await page.locator('#waterfall .row', { hasText: chosen }).last().click();
+      answer = { spans: [root, call, late] };
+      await waitForText(page, '#trace-status', /^3 spans/);
+      assert.equal(await textOf(page, '#span-name'), name);
+      assert.equal(await page.locator('#span-failure').textContent(), chosen ? '' : 'Failed. It struck.');
+    }
+  });
+
+  test('the focus stays on its row while more spans come', async (t) => {
+    const { page } = await openPage(t, browser);
+    const root = span('a'.repeat(16), '');
+    const call = span('b'.repeat(16), root.id, { name: 'GET', kind: 'client', attributes: { 'http.response.status_code': '200' } });
+    let answer = { spans: [root, call] };
+    await page.route('**/page/traces/*', (route) => route.fulfill({ json: { trace_id: kTrace, logs: [], unreachable: [], ...answer } }));
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^2 spans/);
+    await page.focus('#waterfall [tabindex="0"]');
+    await page.keyboard.press('ArrowDown');
+    answer = { spans: [root, call, span('c'.repeat(16), call.id, { service: 'dice-roller' })] };
+    await waitForText(page, '#trace-status', /^3 spans/);
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.row), call.id);
+    await page.setViewportSize({ width: 900, height: 900 });
+    await page.waitForFunction(() => !document.querySelector('#waterfall').getAttribute('viewBox').startsWith('0 0 109'));
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.row), call.id);
+  });
+
+  test('where clocks are apart the picture and the table count from the same start', async (t) => {
+    const { page } = await openPage(t, browser);
+    await answerWithTraces(page, { spans: [
+      span('a'.repeat(16), '', { start_us: 10000, duration_us: 20000 }), span('b'.repeat(16), 'a'.repeat(16), { start_us: 4000 }),
+    ] });
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^2 spans/);
+    await page.click('#trace summary');
+    assert.deepEqual(await page.locator('#trace-table td:nth-child(3)').allInnerTexts(), ['6.0 ms', '0']);
+    assert.match(await textOf(page, '#span-facts'), /after 6\.0 ms/);
+    assert.deepEqual((await traceRows(page)).map(({ words }) => / after ([^,]*)/.exec(words)[1]), ['6.0 ms', '0']);
+  });
+
+  test('a span without log lines shows those around it, and says whose they are', async (t) => {
+    const { page } = await openPage(t, browser);
+    const ids = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(16));
+    const line = (id) => ({ timestamp: '2026-01-01T00:00:00.000000Z', level: 'ERROR', message: `of ${id[0]}`, service: 's', span_id: id });
+    await answerWithTraces(page, {
+      spans: [span(ids[0], ''), span(ids[1], ids[0], { name: 'POST /x' }), span(ids[2], ids[1], { name: 'between' }),
+              span(ids[3], ids[2], { name: 'silent', error: true })],
+      logs: [line(ids[0]), line(ids[1])],
+    });
+    await rollOnce(page);
+    await waitForText(page, '#span-name', /^silent$/);
+    assert.deepEqual(await page.locator('#lines b').allInnerTexts(), ['of b']);
+    assert.equal(await textOf(page, '#lines-title'), 'Log lines of POST /x of frontend, around it');
+    await page.locator('#waterfall .row').first().click();
+    assert.deepEqual(await page.locator('#lines b').allInnerTexts(), ['of a', 'of b']);
+    assert.equal(await textOf(page, '#lines-title'), 'Its log lines');
+  });
+
+  test('parents in a circle and lines without a time are shown as far as they go', async (t) => {
+    const { page, seen } = await openPage(t, browser);
+    const [a, b, c] = ['a', 'b', 'c'].map((letter) => letter.repeat(16));
+    await answerWithTraces(page, { spans: [span(a, b, { start_us: 900 }), span(b, a), span(c, c)], logs: [{ span_id: a, message: 'x' }] });
+    await rollOnce(page);
+    await waitForText(page, '#trace-status', /^3 spans of 1 service/);
+    assert.deepEqual((await traceRows(page)).map(({ level }) => level), [1, 2, 1]);
+    assert.deepEqual(await page.locator('#lines b').allInnerTexts(), ['x']);
+    assert.deepEqual(faultsOf(seen), []);
+  });
+
   test('the wait for spans that never come ends with a word', async (t) => {
     const { page } = await openPage(t, browser, { prepare: (fresh) => fresh.clock.install() });
     const asked = await answerWithTraces(page, { spans: [] });

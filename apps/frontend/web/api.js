@@ -1,5 +1,5 @@
-// The frontend's routes as functions. Each resolves to { data, traceId, durationMs } or throws a Problem. Those that
-// take a `signal` stop when it is aborted, with a Problem of the type "stopped".
+// The frontend's routes as functions. Each resolves to { data, traceId, sampled, durationMs } or throws a Problem. Those
+// that take a `signal` stop when it is aborted, with a Problem of the type "stopped".
 
 // Longer than the ten seconds the services allow themselves, so that their own answer arrives first.
 const kTimeoutMs = 15000;
@@ -7,9 +7,9 @@ const kTimeoutMs = 15000;
 // What went wrong, as RFC 9457 tells it. `type` is the last part of the urn ("roll-failed"). The types
 // "frontend-unreachable", "frontend-timeout" and "frontend-invalid" are the page's own.
 export class Problem extends Error {
-  constructor({ type, title = '', status = 0, detail = '', traceId = '', retryAfter = 0, durationMs = 0 }) {
+  constructor({ type, title = '', status = 0, detail = '', traceId = '', sampled = true, retryAfter = 0, durationMs = 0 }) {
     super(detail || title || type);
-    Object.assign(this, { type, title, status, detail, traceId, retryAfter, durationMs });
+    Object.assign(this, { type, title, status, detail, traceId, sampled, retryAfter, durationMs });
   }
 
   // What was caught, if it is a problem; a fault of the page itself is thrown again.
@@ -19,10 +19,11 @@ export class Problem extends Error {
   }
 }
 
-function traceIdOf(response, body) {
-  const fromHeader = response.headers.get('traceresponse')?.split('-')[1];
-  const id = body?.trace_id ?? fromHeader ?? '';
-  return /^[0-9a-f]{32}$/.test(id) ? id : '';
+// Of a trace that is not sampled nobody keeps a span.
+function traceOf(response, body) {
+  const header = response.headers.get('traceresponse') ?? '';
+  const id = body?.trace_id ?? header.split('-')[1] ?? '';
+  return { traceId: /^[0-9a-f]{32}$/.test(id) ? id : '', sampled: !header.endsWith('-00') };
 }
 
 function parse(text) {
@@ -49,7 +50,7 @@ async function get(path, isValid, signal) {
     throw new Problem({ type, durationMs: performance.now() - started });
   }
   const durationMs = performance.now() - started;
-  const traceId = traceIdOf(response, body);
+  const trace = traceOf(response, body);
   if (!response.ok) {
     throw new Problem({
       type: String(body?.type ?? '').split(':').pop() || 'frontend-invalid',
@@ -57,12 +58,12 @@ async function get(path, isValid, signal) {
       status: response.status,
       detail: body?.detail,
       retryAfter: Number(response.headers.get('Retry-After')) || 0,
-      traceId,
+      ...trace,
       durationMs,
     });
   }
-  if (!isValid(body)) throw new Problem({ type: 'frontend-invalid', status: response.status, traceId, durationMs });
-  return { data: body, traceId, durationMs };
+  if (!isValid(body)) throw new Problem({ type: 'frontend-invalid', status: response.status, ...trace, durationMs });
+  return { data: body, ...trace, durationMs };
 }
 
 const isFace = Number.isInteger;

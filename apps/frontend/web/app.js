@@ -2,6 +2,7 @@
 
 import { Problem, describeDie, getSettings, listDice, rollMany, rollOnce } from './api.js';
 import { logAction } from './action_log.js';
+import { allAnswer, readingTold, requestTold } from './chain.js';
 import { compare } from './compare.js';
 import { dieFace, restingDie } from './die_face.js';
 import { byId, cell, fill, html, rowHead, say } from './dom.js';
@@ -23,40 +24,28 @@ const fresh = new Set();         // the dice described since the list was loaded
 const statistics = new Map();    // die → RunningStatistics
 let listed = false;
 let rolling = null;              // the AbortController of the roll under way
+let comparing = false;           // that roll is a comparison
 let settings = { traces: 'services', logs: 'services', links: {} };  // until loadSettings()
 let loadProblem = '';            // the type last shown, so that an outage is logged once
-let lostContact = false;         // the outcome on show is an outage that a later load ends
+let lostContact = false;         // the outcome on show is an outage, which ends when all services answer again
 
 const selected = () => byId('die').value;
 const traceCard = new TraceCard(() => settings);
 
 // Where traces and lines come from must be known first.
-async function showTrace(id) {
+async function showTrace({ traceId: id, sampled }) {
   await settingsLoaded;
-  traceCard.show(id);
+  traceCard.show(id, sampled);
 }
 
-const log = (entry) => logAction(entry, (id) => {
+const log = (entry) => logAction(entry, () => {
   byId('trace').focus();
-  showTrace(id);
+  showTrace(entry);
 });
 
 function statisticsOf(die) {
   if (!statistics.has(die)) statistics.set(die, new RunningStatistics());
   return statistics.get(die);
-}
-
-// ---- The three services: which of them answered last time
-
-// `asked` in the order of the calls: those before the culprit answered, of those after it nothing is known.
-function showHealth(asked, culprit) {
-  const broken = culprit ? asked.indexOf(culprit) : asked.length;
-  asked.forEach((service, i) => {
-    const [state, words] = i < broken ? ['ok', ' (answers)'] : i === broken ? ['broken', ' (does not answer)'] : ['', ''];
-    const item = byId('chain').querySelector(`[data-service="${service}"]`);
-    item.className = state;
-    item.querySelector('.quiet').textContent = words;
-  });
 }
 
 // ---- The dice on offer
@@ -73,6 +62,7 @@ function fillDice(dice) {
 async function loadDice() {
   if (!listed) {
     const { data, ...rest } = await listDice();
+    requestTold(kLoadPath);
     fillDice(data.dice);
     fresh.clear();
     listed = true;
@@ -81,8 +71,14 @@ async function loadDice() {
   // The user may choose another die while one is being described.
   while (selected() && !fresh.has(selected())) {
     const die = selected();
-    descriptions.set(die, (await describeDie(die)).data);
-    fresh.add(die);
+    try {
+      descriptions.set(die, (await describeDie(die)).data);
+      requestTold(kLoadPath);
+      fresh.add(die);
+    } catch (failure) {
+      const problem = Problem.of(failure);
+      if (die === selected()) throw problem;
+    }
   }
   loadSucceeded();
 }
@@ -90,8 +86,8 @@ async function loadDice() {
 function loadSucceeded() {
   byId('catalog').hidden = true;
   loadProblem = '';
-  showHealth(kLoadPath);
-  if (lostContact) {
+  if (lostContact && allAnswer()) {
+    lostContact = false;
     say('outcome-advice', 'The services answer again: you can roll.');
     byId('outcome').classList.remove('bad');
   }
@@ -100,7 +96,7 @@ function loadSucceeded() {
 
 function loadFailed(problem, delayMs) {
   const { what: why, service } = explain(problem);
-  if (service) showHealth(kLoadPath, service);
+  if (service) requestTold(kLoadPath, service);
   if (problem.type === 'die-not-found') listed = false;
   // With an older description the die can be rolled, and the outcome on show tells of the outage already.
   if (descriptions.has(selected())) return;
@@ -116,6 +112,14 @@ function loadFailed(problem, delayMs) {
 }
 
 const loader = new Retrier(loadDice, loadFailed);
+
+// The dice may have changed in an outage. What a reading found lets them be loaded, which ends it.
+function loadRead(at, found) {
+  readingTold(at, found);
+  if (!lostContact || !allAnswer()) return;
+  listed = false;
+  loader.run();
+}
 
 // Without them the page does without links.
 async function loadSettings() {
@@ -211,6 +215,7 @@ async function act(action, roll) {
   const die = selected();
   if (rolling || !die) return;
   rolling = new AbortController();
+  const pressed = document.activeElement;
   byId('tray').setAttribute('aria-busy', 'true');
   const slow = setTimeout(() => {
     showOutcome({ text: 'Rolling…' });
@@ -220,7 +225,7 @@ async function act(action, roll) {
     const made = await roll(die, rolling.signal);
     clearTimeout(slow);
     showDice(made.results);
-    showHealth(kServices);
+    requestTold(kServices);
     showOutcome(made);
     recordAction({ ...made, action, die });
   } catch (failure) {
@@ -229,6 +234,7 @@ async function act(action, roll) {
   } finally {
     clearTimeout(slow);
     rolling = null;
+    if (document.activeElement === byId('stop')) pressed.focus();  // rather than nothing, as Stop goes
     byId('under-way').hidden = true;
     byId('tray').removeAttribute('aria-busy');
     showDie();
@@ -237,29 +243,31 @@ async function act(action, roll) {
 
 function recordAction(entry) {
   log(entry);
-  showTrace(entry.traceId);
+  showTrace(entry);
 }
 
 function actionFailed(action, die, problem) {
   const { what, advice, service } = explain(problem, descriptions.get(die));
-  const { type, traceId: id, durationMs } = problem;
+  const { type, traceId: id, sampled, durationMs, progress } = problem;
   const madeToFail = type === 'roll-failed';
+  const stopped = type === 'stopped';
   if (madeToFail) {
     statisticsOf(die).add([null]);
     showDice([null]);
-    showHealth(kServices);
+    requestTold(kServices);
   } else {
     showDice([]);
-    if (service) showHealth(kServices, service);
+    if (service) requestTold(kServices, service);
   }
-  const lost = service === 'frontend' || service === 'die-service';
+  const lost = service !== undefined;
+  const outcome = progress ? (stopped ? progress : `${what} ${progress}`) : what;
   showOutcome({
-    text: madeToFail || type === 'stopped' ? what : `${what} The roll was not made.`,
+    text: madeToFail || stopped || progress ? outcome : `${what} The roll was not made.`,
     advice: lost ? `${advice} This page tells you when it answers again.` : advice,
-    traceId: id, bad: true, lost,
+    traceId: id, bad: !stopped, lost,
   });
-  recordAction({ action, die, outcome: what, failed: true, durationMs, traceId: id });
-  if (lost || type === 'die-not-found') {
+  recordAction({ action, die, outcome, failed: !stopped, durationMs, traceId: id, sampled });
+  if (type === 'die-not-found') {
     listed = false;
     loader.run();
   }
@@ -281,13 +289,19 @@ const rollTheDieManyTimes = (times) => act(`Roll ${times}`, async (die, signal) 
            advice: `It took ${duration(rest.durationMs)}. ${why}` };
 });
 
+// Stop beside the result may be out of sight, so that the button that was pressed is one too.
 const compareRolls = (times) => act(`Compare ${times}`, async (die, signal) => {
-  const { oneByOneMs, atOnceMs, results, traceId: id } = await compare(die, times, signal, (some, made) => {
+  comparing = true;
+  say('compare-run', 'Stop');
+  const { oneByOneMs, atOnceMs, ...rest } = await compare(die, times, signal, (some, made) => {
     statisticsOf(die).add(some);
     showProgress(made, times);
+  }).finally(() => {
+    comparing = false;
+    say('compare-run', 'Compare');
   });
   const outcome = `${duration(oneByOneMs)} one by one, ${duration(atOnceMs)} at once`;
-  return { traceId: id, durationMs: oneByOneMs + atOnceMs, results, outcome, text: `${plural(times, 'roll')} of ${die}: ${outcome}`,
+  return { ...rest, durationMs: oneByOneMs + atOnceMs, outcome, text: `${plural(times, 'roll')} of ${die}: ${outcome}`,
            advice: 'On the felt are those rolled at once.' };
 });
 
@@ -325,6 +339,11 @@ onSubmit('once', rollTheDieOnce);
 onSubmit('many', rollTheDieManyTimes, true);
 onSubmit('compare', compareRolls, true);
 on('stop', 'click', () => rolling?.abort());
+on('compare-run', 'click', (event) => {
+  if (!comparing) return;
+  event.preventDefault();
+  if (event.detail < 2) rolling.abort();  // a double click starts it
+});
 on('csv', 'click', () => {
   const die = selected();
   download(`${die}.csv`, 'text/csv', toCsv(die, descriptions.get(die), statisticsOf(die)));
@@ -345,4 +364,4 @@ new ResizeObserver(showDie).observe(byId('histogram'));
 
 const settingsLoaded = loadSettings();
 loader.run();
-watchLoad();
+watchLoad(loadRead);

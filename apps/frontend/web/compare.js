@@ -1,6 +1,6 @@
 // Rolls a die n times one by one and n times at once, and draws how long each took.
 
-import { rollMany, rollOnce } from './api.js';
+import { Problem, rollMany, rollOnce } from './api.js';
 import { fill, html, say, svg } from './dom.js';
 import { duration, plural } from './words.js';
 
@@ -17,39 +17,50 @@ function inWords(times, ratio) {
 }
 
 // `done` of `times` single rolls took `oneByOneMs`, all at once `atOnceMs`, which is not known before the end.
-export function drawComparison(times, done, oneByOneMs, atOnceMs) {
+function drawComparison(times, done, oneByOneMs, atOnceMs, words = '') {
   const longest = Math.max(oneByOneMs, atOnceMs ?? 0);
   const under = done < times;
   fill('comparison', [
     bar(`Roll once, ${plural(times, 'time')}`, under ? done / times : oneByOneMs / longest, (under ? `${done} of ${times}, ` : '') + duration(oneByOneMs)),
-    bar(`Roll many, ${times}`, atOnceMs ? atOnceMs / longest : 0, atOnceMs ? duration(atOnceMs) : '…'),
+    bar(`Roll many, ${times}`, atOnceMs ? atOnceMs / longest : 0, atOnceMs ? duration(atOnceMs) : words ? '–' : '…'),
   ]);
-  say('comparison-words', atOnceMs ? inWords(times, oneByOneMs / atOnceMs) : '');
+  say('comparison-words', atOnceMs ? inWords(times, oneByOneMs / atOnceMs) : words);
 }
 
 // A single roll that the die makes fail is a roll all the same.
 async function rollOnceOrFail(die, signal) {
   try {
-    const { data, durationMs } = await rollOnce(die, signal);
-    return { result: data.result, durationMs };
+    const { data, ...rest } = await rollOnce(die, signal);
+    return { result: data.result, ...rest };
   } catch (problem) {
     if (problem.type !== 'roll-failed') throw problem;
-    return { result: null, durationMs: problem.durationMs };
+    return { result: null, durationMs: problem.durationMs, traceId: problem.traceId, sampled: problem.sampled };
   }
 }
 
-// `onResults(results, done)` is told of every result. Throws a Problem when a roll could not be made.
+// `onResults(results, done)` is told of every result. Throws a Problem when a roll could not be made, which tells in its
+// `progress` how far it came, and is of all the time that took and of the last request that was answered.
 export async function compare(die, times, signal, onResults) {
   let oneByOneMs = 0;
-  for (let done = 0; done < times; ++done) {
-    drawComparison(times, done, oneByOneMs);
-    const { result, durationMs } = await rollOnceOrFail(die, signal);
-    oneByOneMs += durationMs;
-    onResults([result], done + 1);
+  let done = 0;
+  let last = {};
+  try {
+    while (done < times) {
+      drawComparison(times, done, oneByOneMs);
+      const { result, durationMs, ...trace } = await rollOnceOrFail(die, signal);
+      last = trace;
+      oneByOneMs += durationMs;
+      onResults([result], ++done);
+    }
+    drawComparison(times, times, oneByOneMs);
+    const { data: { results }, durationMs: atOnceMs, ...trace } = await rollMany(die, times, signal);
+    onResults(results, times);
+    drawComparison(times, times, oneByOneMs, atOnceMs);
+    return { oneByOneMs, atOnceMs, results, ...trace };
+  } catch (failure) {
+    const problem = Problem.of(failure);
+    const progress = done < times ? `Stopped after ${done} of ${times}.` : `Stopped after ${times} one by one.`;
+    drawComparison(times, done, oneByOneMs, undefined, progress);
+    throw Object.assign(problem, problem.traceId ? {} : last, { progress, durationMs: oneByOneMs + problem.durationMs });
   }
-  drawComparison(times, times, oneByOneMs);
-  const { data: { results }, durationMs: atOnceMs, traceId } = await rollMany(die, times, signal);
-  onResults(results, times);
-  drawComparison(times, times, oneByOneMs, atOnceMs);
-  return { oneByOneMs, atOnceMs, results, traceId };
 }

@@ -7,7 +7,11 @@ function build(node, attributes, children) {
 }
 
 export const byId = (id) => document.getElementById(id);
-export const say = (id, text) => { byId(id).textContent = text; };
+// What is said already is not said again: a screen reader would repeat it.
+export function say(id, text) {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
+}
+
 export const fill = (id, nodes) => byId(id).replaceChildren(...nodes);
 
 export function html(tag, attributes = {}, ...children) {

@@ -3,7 +3,7 @@ import { percent } from './words.js';
 
 const kHeight = 240;
 const kMargin = { top: 22, right: 8, bottom: 26, left: 54 };
-const kMinLabelWidth = 22;
+const kDigitWidth = 8;
 const kLabelHeight = 22;
 
 // A step of 1, 2 or 5 times a power of ten (in per cent) that cuts `max` into about four.
@@ -61,7 +61,8 @@ export function drawHistogram(node, bars, width) {
   const top = Math.ceil(max / step - 1e-9) * step;
   const yOf = (share) => kHeight - kMargin.bottom - (share / top) * (kHeight - kMargin.top - kMargin.bottom);
   const slot = (width - kMargin.left - kMargin.right) / Math.max(bars.length, 1);
-  const every = Math.ceil(kMinLabelWidth / slot);
+  const longest = Math.max(2, ...bars.flatMap(({ face, count }) => [String(face).length, String(count).length]));
+  const every = Math.ceil((longest * kDigitWidth + 6) / slot);
 
   const parts = [];
   for (let i = 0; i * step <= top + 1e-9; ++i) parts.push(...gridLine(i * step, yOf(i * step), width));

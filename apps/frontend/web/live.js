@@ -6,46 +6,51 @@ import { load, readMetrics } from './metrics.js';
 import { duration, kServices, percent } from './words.js';
 
 const kEveryMs = 2000;
-const kKept = 61;       // readings, for two minutes
-const kWindow = 5;      // readings back that the figures are taken over: ten seconds
+const kShownMs = 120000;
+const kWindowMs = 11000;  // the figures are taken over: ten seconds, as a reading may be late
 const kWidth = 180;
 const kHeight = 30;
 
-const readings = [];    // { at, services: name → reading or null }
-let answered = true;    // frontend gave the last reading
+let readings = [];        // { at, services: name → reading or null }, in the order of time
+let answered = true;      // frontend gave the last reading
 
+// Nothing is known of a longer time without readings: the page was hidden, the machine asleep, or frontend away.
 const between = (from, to, service) =>
-  load(from?.services[service], to?.services[service], (to?.at - from?.at) / 1000);
+  (to.at - from.at > kWindowMs ? null : load(from.services[service], to.services[service], (to.at - from.at) / 1000));
 
-// Requests a second, the failed ones apart, as one bar a reading; what is not known has none.
+// Requests a second, the failed ones apart, as one bar for the time between two readings; what is not known has none.
 function sparkline(service) {
   const loads = readings.slice(1).map((reading, i) => between(readings[i], reading, service));
   const highest = Math.max(1, ...loads.map((one) => one?.rate ?? 0));
-  const slot = kWidth / (kKept - 1);
+  const xOf = ({ at }) => kWidth * (1 - (readings.at(-1).at - at) / kShownMs);
   const bars = loads.flatMap((one, i) => {
     if (!one?.rate) return [];
-    const x = kWidth - (loads.length - i) * slot;
+    const x = xOf(readings[i]);
+    const width = xOf(readings[i + 1]) - x - 0.6;
     const height = Math.max((one.rate / highest) * kHeight, 1.5);
     const failed = height * one.errorShare;
-    const rect = (name, y, tall) => svg('rect', { class: name, x, y, width: slot - 0.6, height: tall });
+    const rect = (name, y, tall) => svg('rect', { class: name, x, y, width, height: tall });
     return [rect('bar', kHeight - height, height - failed), ...(failed ? [rect('bad-bar', kHeight - failed, failed)] : [])];
   });
   return svg('svg', { class: 'sparkline', viewBox: `0 0 ${kWidth} ${kHeight}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
              svg('line', { class: 'grid', x2: kWidth, y1: kHeight, y2: kHeight }), ...bars);
 }
 
-const seconds = (value) => (value === null ? '–' : value === Infinity ? '> 10 s' : duration(value * 1000));
+function time({ sign, seconds }) {
+  const words = duration(seconds * 1000);
+  return sign ? `${sign} ${words.replace('.0 ', ' ')}` : words;
+}
 
 function row(service) {
   const now = readings.at(-1);
   const down = now && !now.services[service];
-  const seen = between(readings.at(-1 - Math.min(kWindow, readings.length - 1)), now, service);
+  const seen = now && between(readings.find(({ at }) => now.at - at <= kWindowMs), now, service);
   const figure = (name, text, bad) => cell(text, { class: bad ? 'figure bad' : 'figure', 'data-live': name });
   return html('tr', { 'data-service': service }, rowHead(service),
     ...(down ? [cell('does not answer', { colspan: 3, class: 'bad' })] : [
       figure('rate', seen ? seen.rate.toFixed(1) : '–'),
       figure('errors', seen ? percent(seen.errorShare) : '–', seen?.errorShare > 0),
-      figure('p95', seen ? seconds(seen.p95) : '–')]),
+      figure('p95', seen?.p95 ? time(seen.p95) : '–')]),
     cell(sparkline(service), { class: 'trend' }));
 }
 
@@ -59,25 +64,30 @@ function draw() {
   say('live-note', answered ? poolWords() : 'frontend does not answer: these figures are old.');
 }
 
+// Also gives which services answered; undefined where that cannot be known.
 async function read() {
+  let found = { frontend: false };
   try {
     const { data } = await getMetrics();
     const services = Object.fromEntries(kServices.map((name) => [name, typeof data[name] === 'string' ? readMetrics(data[name]) : null]));
-    readings.push({ at: performance.now(), services });
-    if (readings.length > kKept) readings.shift();
+    const at = Date.now();  // which goes on while the machine sleeps
+    readings = [...readings.filter((old) => old.at < at && at - old.at <= kShownMs), { at, services }];
+    found = Object.fromEntries(kServices.map((name) => [name, services[name] !== null]));
     answered = true;
   } catch (failure) {
     Problem.of(failure);
     answered = false;
   }
   draw();
+  return found;
 }
 
-// Reads for as long as the page is looked at.
-export async function watchLoad() {
+// Reads for as long as the page is looked at; `onRead(begin, found)` is told which services answered.
+export async function watchLoad(onRead) {
   draw();
   for (;;) {
-    if (!document.hidden) await read();
+    const begin = performance.now();
+    if (!document.hidden) onRead(begin, await read());
     await new Promise((resolve) => { setTimeout(resolve, kEveryMs); });
   }
 }

@@ -29,24 +29,27 @@ export function readMetrics(text) {
   return reading;
 }
 
-// The value below which `share` of the observations between two readings lie, in seconds, taken as even within a bucket.
-// null without observations, Infinity beyond the last bound.
+// The value below which `share` of the observations between two readings lie, taken as even within a bucket. Of the first
+// and the last bucket only the bound is known: { sign: '<', '>' or '', seconds }. null without observations.
 export function quantile(share, before, after) {
   const buckets = [...after.buckets].map(([bound, count]) => [bound, count - (before.buckets.get(bound) ?? 0)]).sort((a, b) => a[0] - b[0]);
   const total = buckets.at(-1)?.[1] ?? 0;
   if (!(total > 0)) return null;
-  let lower = 0;
-  let below = 0;
-  for (const [bound, count] of buckets) {
-    if (count >= share * total) return bound === Infinity ? Infinity : lower + ((share * total - below) / (count - below)) * (bound - lower);
-    [lower, below] = [bound, count];
-  }
-  return Infinity;
+  const at = buckets.findIndex(([, count]) => count >= share * total);
+  const [bound, count] = buckets[at];
+  if (at === 0) return { sign: '<', seconds: bound };
+  const [lower, below] = buckets[at - 1];
+  if (bound === Infinity) return { sign: '>', seconds: lower };
+  return { sign: '', seconds: lower + ((share * total - below) / (count - below)) * (bound - lower) };
 }
+
+// A counter goes down only when its service begins anew.
+const beganAnew = (before, after) => after.requests < before.requests || after.errors < before.errors ||
+  [...before.buckets].some(([bound, count]) => !(after.buckets.get(bound) >= count));
 
 // What happened between two readings; null when one is missing or the service began anew between them.
 export function load(before, after, seconds) {
-  if (!before || !after || after.requests < before.requests || !(seconds > 0)) return null;
+  if (!before || !after || !(seconds > 0) || beganAnew(before, after)) return null;
   const requests = after.requests - before.requests;
   const errors = after.errors - before.errors;
   return { rate: requests / seconds, errorShare: requests ? errors / requests : 0, p95: quantile(0.95, before, after) };

@@ -6,21 +6,30 @@ const kPatienceMs = 12000;
 const kFirstDelayMs = 250;
 const kMaxDelayMs = 2000;
 
-// The spans in the order of a waterfall, each with its `depth`, `children` and a `label` that tells it from others.
+// The spans in the order of a waterfall, each with its `depth`, the one `above` it, its `children` and a `label` that tells
+// it from others.
 export function arrange(spans) {
   const nodes = new Map(spans.map((span) => [span.id, { ...span, children: [] }]));
   const roots = [];
   for (const node of nodes.values()) (nodes.get(node.parent)?.children ?? roots).push(node);
   const byStart = (a, b) => a.start_us - b.start_us;
-  const visit = (node, depth) => {
-    node.depth = depth;
-    node.children.sort(byStart);
+  const reached = new Set();
+  const visit = (node, depth, above) => {
+    reached.add(node);
+    Object.assign(node, { depth, above });
+    node.children = node.children.filter((child) => !reached.has(child)).sort(byStart);
     const callee = node.kind === 'client' && node.children.find((child) => child.service !== node.service);
     const index = node.attributes['roll.index'];
     node.label = callee ? `${node.name} → ${callee.service}` : index === undefined ? node.name : `${node.name} ${index}`;
-    for (const child of node.children) visit(child, depth + 1);
+    for (const child of node.children) visit(child, depth + 1, node);
   };
-  for (const root of roots.sort(byStart)) visit(root, 0);
+  for (const root of roots.sort(byStart)) visit(root, 0, null);
+  // Where parents go in a circle, it is entered at its earliest span.
+  for (const node of [...nodes.values()].sort(byStart)) {
+    if (reached.has(node)) continue;
+    roots.push(node);
+    visit(node, 0, null);
+  }
   return roots;
 }
 

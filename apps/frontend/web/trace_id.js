@@ -19,13 +19,17 @@ export function traceId(id, show) {
   const code = html('code', { class: 'trace-id' }, id);
   const button = html('button', { type: 'button', class: 'small', 'aria-label': `Copy trace id ${id}` }, 'Copy');
   button.addEventListener('click', async () => {
-    button.textContent = (await copy(code)) ? 'Copied' : 'Select it';
-    setTimeout(() => (button.textContent = 'Copy'), kFeedbackMs);
+    status.textContent = button.textContent = (await copy(code)) ? 'Copied' : 'Select it';
+    setTimeout(() => {
+      button.textContent = 'Copy';
+      status.textContent = '';
+    }, kFeedbackMs);
   });
+  const status = html('span', { class: 'quiet', role: 'status' });
   const buttons = [button];
   if (show) {
     buttons.push(html('button', { type: 'button', class: 'small', 'aria-label': `Show trace ${id}` }, 'Show'));
     buttons[1].addEventListener('click', () => show(id));
   }
-  return html('span', { class: 'trace' }, code, ...buttons);
+  return html('span', { class: 'trace' }, code, ...buttons, status);
 }

@@ -1,6 +1,5 @@
 import { svg } from './dom.js';
 import { tickStep } from './histogram.js';
-import { extent } from './trace.js';
 import { duration } from './words.js';
 
 const kRow = 28;
@@ -59,6 +58,7 @@ function drawRow(row, i, { begin, labels, xOf, width, colors, selected }) {
   // An <svg> inside cuts off what is too long.
   const parts = [
     svg('rect', { class: 'hit', x: 1, width: width - 2, height: kRow - 2, rx: 5 }),
+    ...(row.id === selected ? [svg('rect', { class: 'mark', x: 1, width: 4, height: kRow - 2, rx: 2 })] : []),
     svg('svg', { x, width: Math.max(labels - x, 30) }, svg('text', { class: 'name', ...middle }, (row.error ? '✕ ' : '') + row.label)),
   ];
   if (!row.rest) {
@@ -86,23 +86,22 @@ function grid(begin, end, xOf, height, narrow) {
   return parts;
 }
 
-// Draws rows into an <svg role="tree">, `width` pixels wide. `colors`: service → number. The row `focus`, by default the
-// selected one, is the one that Tab comes to.
-export function drawWaterfall(node, rows, { width, colors, selected, focus = selected }) {
-  const [begin, end] = extent(rows.filter((row) => !row.rest));
+// Draws rows into an <svg role="tree">, `width` pixels wide, from `begin` to `end`. `colors`: service → number. Tab comes to
+// the row `focus`, by default the one that has the focus, else to the selected one.
+export function drawWaterfall(node, rows, { width, begin, end, colors, selected, focus }) {
   const narrow = width < 520;
   const labels = narrow ? width * 0.44 : Math.min(width * 0.34, 330);
   const right = width - kTimeColumn - 10;
   const xOf = (us) => labels + 10 + ((us - begin) / Math.max(end - begin, 1)) * (right - labels - 10);
   const height = kTop + rows.length * kRow;
-  const hadFocus = node.contains(document.activeElement);
+  const held = document.activeElement.closest('.waterfall .row')?.dataset.row;
   node.setAttribute('viewBox', `0 0 ${width} ${height}`);
   node.setAttribute('height', height);
   const drawn = rows.map((row, i) => drawRow(row, i, { begin, labels, xOf, width, colors, selected }));
   node.replaceChildren(svg('g', { 'aria-hidden': 'true' }, ...grid(begin, end, xOf, height, narrow)), ...drawn);
-  const stop = drawn[Math.max(rows.findIndex(({ id }) => id === focus), 0)];
+  const stop = drawn[[focus, held, selected].map((wanted) => rows.findIndex(({ id }) => id === wanted)).find((at) => at >= 0) ?? 0];
   stop?.setAttribute('tabindex', 0);
-  if (hadFocus) stop?.focus();
+  if (held) stop?.focus();
 }
 
 const kMoves = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };

@@ -1,4 +1,4 @@
-// Problems in words: what happened, whether to try again, and which service is to blame.
+// Problems in words: what happened, whether to try again, and which service does not answer.
 
 export const kServices = ['frontend', 'dice-roller', 'die-service'];
 
@@ -8,13 +8,19 @@ const kSoon = 'Try again in a moment.';
 const kServiceWords = {
   unreachable: (service) => ({ what: `${service} cannot be reached.`, advice: kSoon }),
   timeout: (service) => ({ what: `${service} did not answer in time.`, advice: `It may be busy. ${kSoon}` }),
-  invalid: (service) => ({
-    what: `${service} gave an answer that makes no sense.`,
-    advice: 'Trying again will hardly help. Its log tells more: search it for the trace id.',
-  }),
 };
 
-export const percent = (share) => `${Number((share * 100).toFixed(1))} %`;
+// It answered, and yet there was nothing to go on with. die-service does that when it cannot reach its own database.
+function answeredInVain(service) {
+  return service === 'die-service'
+    ? { what: 'die-service answered, but not with a die.', advice: `${kSoon} The spans below say why.` }
+    : { what: `${service} gave an answer that makes no sense.`,
+        advice: 'Trying again will hardly help. Its log tells more: search it for the trace id.' };
+}
+
+export function percent(share) {
+  return share > 0 && share < 0.0005 ? '< 0.1 %' : `${Number((share * 100).toFixed(1))} %`;
+}
 
 // Failing rolls look like a fault, and are not one where the die is made to fail.
 export function whyRollsFail(die) {
@@ -39,11 +45,15 @@ export function explain(problem, die) {
     return { what: 'No answer: you are offline, or frontend has stopped.', advice: kSoon, service: 'frontend' };
   }
   const [, service, fault] = kServiceProblem.exec(problem.type) ?? [];
+  if (fault === 'invalid') return answeredInVain(service);
   return service ? { ...kServiceWords[fault](service), service } : anythingElse(problem);
 }
 
 export function duration(ms) {
-  return ms === 0 ? '0' : ms < 0.1 ? `${Math.round(ms * 1000)} µs` : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  if (ms === 0) return '0';
+  if (ms < 0.0995) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  return ms < 999.5 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 export function plural(count, one, many = `${one}s`) {
@@ -53,7 +63,7 @@ export function plural(count, one, many = `${one}s`) {
 // What fit() found, for people who never heard of chi-squared.
 export function inWordsOfFit({ chi, freedom, chance, missing, impossible }) {
   if (impossible) return `${impossible.join(', ')} came up, which this die does not have.`;
-  if (missing) return `Too few results to judge the die: ${plural(missing, 'more roll')} will do.`;
+  if (missing) return `Too few results to judge the die: ${plural(missing, 'more result')} will do.`;
   if (freedom === 0) return 'Only one face can come up, and it does.';
   const odds = chance < 0.001 ? 'in less than 0.1 %' : `in ${percent(chance)}`;
   const test = `Chance alone gives a difference this large ${odds} of such series (χ² ${chi.toFixed(1)}, ${plural(freedom, 'degree')} of freedom).`;
