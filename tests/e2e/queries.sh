@@ -4,13 +4,15 @@
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# Holds the table until die-service has waited for it that long: a slow query, or one over its time limit.
+# Holds the table until a roll's query has waited for it that long: a slow query, or one over its time limit. The pool's
+# check of its readiness reads the same table, and is not meant.
 lock_table_until_waited_for() {
   k exec postgres-0 --container postgres -- psql -U postgres -d dicedb -qAtc "
     SET statement_timeout = '30s';
     DO \$\$ BEGIN
       LOCK TABLE die_specifications;
-      WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'die-service' AND wait_event_type = 'Lock') LOOP
+      WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'die-service' AND wait_event_type = 'Lock'
+                        AND query LIKE '%WHERE name =%') LOOP
         PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
       END LOOP;
       PERFORM pg_sleep($1);
