@@ -10,6 +10,7 @@ Addresses are those of the programs' HTTP APIs. Exits 1, with what was missing, 
 """
 
 import argparse
+import http.client
 import json
 import sys
 import time
@@ -32,7 +33,7 @@ def get(address, **query):
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise Missing(f"{address} answers {error.code}: {error.read(300).decode(errors='replace')}") from error
-    except (urllib.error.URLError, TimeoutError, json.JSONDecodeError) as error:
+    except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
         raise Missing(f"{address}: {error}") from error
 
 
