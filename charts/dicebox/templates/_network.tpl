@@ -48,10 +48,10 @@ spec:
     - port: {{ index . 2 }}
 {{- end -}}
 
-{{/* Egress to a port wherever it is, for what lies outside the release. */}}
-{{- define "dicebox.toPort" -}}
-- ports:
-    - port: {{ index . 1 }}
+{{/* Egress to what lies outside the release. It is open: a policy sees the pod behind a Service and its port, and the
+     address in the values tells neither. */}}
+{{- define "dicebox.toOutside" -}}
+- {}
 {{- end -}}
 
 {{- define "dicebox.toDns" -}}
@@ -63,7 +63,7 @@ spec:
 {{- define "dicebox.toCollector" -}}
 {{- $root := index . 0 -}}
 {{- if $root.Values.otlpEndpoint -}}
-{{- include "dicebox.toPort" (list $root (include "dicebox.urlPort" $root.Values.otlpEndpoint)) -}}
+{{- include "dicebox.toOutside" $root -}}
 {{- else if include "dicebox.otlpEndpoint" $root -}}
 {{- include "dicebox.toComponent" (list $root "alloy" "otlp-http") -}}
 {{- end -}}
@@ -74,11 +74,6 @@ spec:
 {{- if include "dicebox.ownPostgres" $root -}}
 {{- include "dicebox.toComponent" (list $root "postgres" "postgres") -}}
 {{- else if eq $root.Values.dieService.store "postgres" -}}
-{{- include "dicebox.toPort" (list $root $root.Values.externalDatabase.port) -}}
+{{- include "dicebox.toOutside" $root -}}
 {{- end -}}
-{{- end -}}
-
-{{- define "dicebox.urlPort" -}}
-{{- $url := urlParse . -}}
-{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
