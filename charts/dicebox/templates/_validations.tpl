@@ -19,6 +19,17 @@ the key and the remedy.
 {{- if and $external.host (not $external.existingSecret) -}}
 {{- $problems = append $problems "externalDatabase.existingSecret is not set: name a Secret with the passwords of externalDatabase, under the key diceuser-password at least." -}}
 {{- end -}}
+{{- if and $external.host .Values.migrations.enabled -}}
+{{- if ne $external.user "diceuser" -}}
+{{- $problems = append $problems "externalDatabase.user is not diceuser, whom the migrations let read the dice. Leave it out, or set migrations.enabled=false and bring the schema up to date yourself." -}}
+{{- end -}}
+{{- if and $external.superuser (ne $external.owner "diceowner") -}}
+{{- $problems = append $problems "externalDatabase.owner is not diceowner, which externalDatabase.superuser makes. Leave it out, or make the roles yourself and leave externalDatabase.superuser out." -}}
+{{- end -}}
+{{- end -}}
+{{- if and $external.host (hasPrefix "verify-" $external.sslMode) (not $external.caSecret) -}}
+{{- $problems = append $problems (printf "externalDatabase.sslMode is %s, but there is no CA to verify by. Set externalDatabase.caSecret to a Secret with the key ca.crt, or sslMode to require." $external.sslMode) -}}
+{{- end -}}
 {{- else if $external.host -}}
 {{- $problems = append $problems "externalDatabase.host is set, but the dice are in a file. Set dieService.store=postgres, or remove externalDatabase.host." -}}
 {{- end -}}
