@@ -36,10 +36,6 @@ spec:
       app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 {{- end -}}
 
-{{- define "dicebox.prometheusPeers" -}}
-{{- toYaml (index . 0).Values.networkPolicy.prometheus -}}
-{{- end -}}
-
 {{/* Egress to a component: (list $ "component" port). */}}
 {{- define "dicebox.toComponent" -}}
 - to:
