@@ -49,3 +49,10 @@ http://{{ include "dicebox.name" (list . "die-service") }}:{{ .Values.dieService
 http://{{ include "dicebox.name" (list . "alloy") }}:4318
 {{- end -}}
 {{- end -}}
+
+{{/* "true" when a variable of the environment says where spans go: a list of environments. */}}
+{{- define "dicebox.otlpInEnv" -}}
+{{- range $env := . }}
+{{- if or (hasKey $env "OTEL_EXPORTER_OTLP_ENDPOINT") (hasKey $env "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") }}true{{ end -}}
+{{- end -}}
+{{- end -}}

@@ -56,9 +56,10 @@ spec:
     - {port: 53, protocol: TCP}
 {{- end -}}
 
+{{/* (list $ environment of the service). */}}
 {{- define "dicebox.toCollector" -}}
 {{- $root := index . 0 -}}
-{{- if $root.Values.otlpEndpoint -}}
+{{- if or $root.Values.otlpEndpoint (include "dicebox.otlpInEnv" (list $root.Values.env (index . 1))) -}}
 {{- include "dicebox.toOutside" $root -}}
 {{- else if include "dicebox.otlpEndpoint" $root -}}
 {{- include "dicebox.toComponent" (list $root "alloy" "otlp-http") -}}

@@ -46,8 +46,24 @@ the key and the remedy.
 {{- if and .Values.otlpEndpoint $alloy.tracesUrl -}}
 {{- $problems = append $problems "otlpEndpoint and alloy.tracesUrl are both set, and spans can go one way only. Remove otlpEndpoint to send them through Alloy, or alloy.tracesUrl to send them to your collector." -}}
 {{- end -}}
-{{- if and .Values.tests.tempoUrl (not (include "dicebox.otlpEndpoint" .)) -}}
+{{- $environments := list .Values.env .Values.frontend.env .Values.diceRoller.env .Values.dieService.env -}}
+{{- if and .Values.tests.tempoUrl (not (or (include "dicebox.otlpEndpoint" .) (include "dicebox.otlpInEnv" $environments))) -}}
 {{- $problems = append $problems "tests.tempoUrl is set, but no span leaves this release. Set alloy.enabled=true and alloy.tracesUrl, or otlpEndpoint." -}}
+{{- end -}}
+
+{{- $reserved := dict
+      "PORT" "The Service's port is <service>.service.port"
+      "HTTP_ADDRESS" "Probes and Services need the pod's own address"
+      "NODE_NAME" "The chart takes it from the pod"
+      "POD_NAME" "The chart takes it from the pod"
+      "POD_NAMESPACE" "The chart takes it from the pod"
+      "POD_UID" "The chart takes it from the pod" -}}
+{{- range $index, $key := list "env" "frontend.env" "diceRoller.env" "dieService.env" -}}
+{{- range $name, $why := $reserved -}}
+{{- if hasKey (index $environments $index) $name -}}
+{{- $problems = append $problems (printf "%s.%s is the chart's own. %s: remove it." $key $name $why) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- range $key := list "frontend" "diceRoller" "dieService" -}}
