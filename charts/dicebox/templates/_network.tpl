@@ -10,10 +10,7 @@ kind: NetworkPolicy
 metadata:
   name: {{ include "dicebox.name" . }}
   labels:
-    {{- include "dicebox.labels" . | nindent 4 }}
-    {{- with $root.Values.networkPolicy.additionalLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "dicebox.labelsWith" (list $root (index . 1) $root.Values.networkPolicy.additionalLabels) | nindent 4 }}
 spec:
   podSelector:
     matchLabels:
