@@ -3,13 +3,16 @@
 
     ask.py targets PROMETHEUS NAMESPACE JOB...
     ask.py queries promql|logql|tempo URL FILE
+    ask.py lines LOKI QUERY UNWANTED
     ask.py trace TEMPO LOKI TRACE_ID
     ask.py rules PROMETHEUS
 
-Addresses are those of the programs' HTTP APIs. Exits 1, with what was missing, when the time is over.
+Addresses are those of the programs' HTTP APIs. Exits 1, with what was missing, when the time is over. `lines`
+also fails when UNWANTED is in one of the lines that QUERY finds.
 """
 
 import argparse
+import http.client
 import json
 import sys
 import time
@@ -32,7 +35,7 @@ def get(address, **query):
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise Missing(f"{address} answers {error.code}: {error.read(300).decode(errors='replace')}") from error
-    except (urllib.error.URLError, TimeoutError, json.JSONDecodeError) as error:
+    except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
         raise Missing(f"{address}: {error}") from error
 
 
@@ -106,6 +109,14 @@ def queries(kind, address, file):
     return f"{len(wanted)} {kind} queries return data"
 
 
+def lines_without(address, query, unwanted):
+    lines = eventually(lambda: logql(address, query))
+    for line in lines:
+        if unwanted in line:
+            sys.exit(f"unwanted: {line}")
+    return f"{len(lines)} lines of {query}, none with {unwanted}"
+
+
 def spans_of(address, trace_id):
     """(service, name) of each span of a trace, and whether its parent is in it."""
     spans = []
@@ -146,7 +157,7 @@ def lines_of_trace(address, trace_id):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["targets", "rules", "queries", "trace"])
+    parser.add_argument("command", choices=["targets", "rules", "queries", "lines", "trace"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     first, *rest = options.arguments
@@ -156,6 +167,8 @@ def main():
         print(eventually(lambda: rules(first)))
     elif options.command == "queries":
         print(queries(first, rest[0], rest[1]))
+    elif options.command == "lines":
+        print(lines_without(first, rest[0], rest[1]))
     else:
         spans = eventually(lambda: whole_trace(first, rest[1]))
         lines = eventually(lambda: lines_of_trace(rest[0], rest[1]))

@@ -31,6 +31,24 @@ PGPORT: "5432"
 PGHOST: {{ .Values.externalDatabase.host }}
 PGPORT: {{ .Values.externalDatabase.port | quote }}
 PGSSLMODE: {{ .Values.externalDatabase.sslMode }}
+{{- if .Values.externalDatabase.caSecret }}
+PGSSLROOTCERT: /etc/postgres-ca/ca.crt
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The external server's CA as a pod takes it, volumes and volumeMounts; empty when there is none. */}}
+{{- define "dicebox.databaseCa" -}}
+{{- if and (eq .Values.dieService.store "postgres") (not .Values.postgresql.enabled) .Values.externalDatabase.caSecret -}}
+volumes:
+  - name: postgres-ca
+    secret:
+      secretName: {{ .Values.externalDatabase.caSecret }}
+      items: [{key: ca.crt, path: ca.crt}]
+volumeMounts:
+  - name: postgres-ca
+    mountPath: /etc/postgres-ca
+    readOnly: true
 {{- end -}}
 {{- end -}}
 

@@ -21,6 +21,11 @@ app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name ((index . 0).Chart.Version | replace "+" "_") }}
 {{- end -}}
 
+{{/* The same with labels of the user's, which win: (list $ "component" labels). */}}
+{{- define "dicebox.labelsWith" -}}
+{{- toYaml (mergeOverwrite (include "dicebox.labels" . | fromYaml) (index . 2)) -}}
+{{- end -}}
+
 {{/* An image's full name: (list $ .Values.image). A digest wins over the tag. */}}
 {{- define "dicebox.image" -}}
 {{- $root := index . 0 -}}
@@ -47,5 +52,12 @@ http://{{ include "dicebox.name" (list . "die-service") }}:{{ .Values.dieService
 {{ .Values.otlpEndpoint }}
 {{- else if and .Values.alloy.enabled .Values.alloy.tracesUrl -}}
 http://{{ include "dicebox.name" (list . "alloy") }}:4318
+{{- end -}}
+{{- end -}}
+
+{{/* "true" when a variable of the environment says where spans go: a list of environments. */}}
+{{- define "dicebox.otlpInEnv" -}}
+{{- range $env := . }}
+{{- if or (hasKey $env "OTEL_EXPORTER_OTLP_ENDPOINT") (hasKey $env "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") }}true{{ end -}}
 {{- end -}}
 {{- end -}}

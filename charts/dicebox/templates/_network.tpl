@@ -10,10 +10,7 @@ kind: NetworkPolicy
 metadata:
   name: {{ include "dicebox.name" . }}
   labels:
-    {{- include "dicebox.labels" . | nindent 4 }}
-    {{- with $root.Values.networkPolicy.additionalLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "dicebox.labelsWith" (list $root (index . 1) $root.Values.networkPolicy.additionalLabels) | nindent 4 }}
 spec:
   podSelector:
     matchLabels:
@@ -36,10 +33,6 @@ spec:
       app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 {{- end -}}
 
-{{- define "dicebox.prometheusPeers" -}}
-{{- toYaml (index . 0).Values.networkPolicy.prometheus -}}
-{{- end -}}
-
 {{/* Egress to a component: (list $ "component" port). */}}
 {{- define "dicebox.toComponent" -}}
 - to:
@@ -48,10 +41,10 @@ spec:
     - port: {{ index . 2 }}
 {{- end -}}
 
-{{/* Egress to a port wherever it is, for what lies outside the release. */}}
-{{- define "dicebox.toPort" -}}
-- ports:
-    - port: {{ index . 1 }}
+{{/* Egress to what lies outside the release. It is open: a policy sees the pod behind a Service and its port, and the
+     address in the values tells neither. */}}
+{{- define "dicebox.toOutside" -}}
+- {}
 {{- end -}}
 
 {{- define "dicebox.toDns" -}}
@@ -60,10 +53,11 @@ spec:
     - {port: 53, protocol: TCP}
 {{- end -}}
 
+{{/* (list $ environment of the service). */}}
 {{- define "dicebox.toCollector" -}}
 {{- $root := index . 0 -}}
-{{- if $root.Values.otlpEndpoint -}}
-{{- include "dicebox.toPort" (list $root (include "dicebox.urlPort" $root.Values.otlpEndpoint)) -}}
+{{- if or $root.Values.otlpEndpoint (include "dicebox.otlpInEnv" (list $root.Values.env (index . 1))) -}}
+{{- include "dicebox.toOutside" $root -}}
 {{- else if include "dicebox.otlpEndpoint" $root -}}
 {{- include "dicebox.toComponent" (list $root "alloy" "otlp-http") -}}
 {{- end -}}
@@ -74,11 +68,6 @@ spec:
 {{- if include "dicebox.ownPostgres" $root -}}
 {{- include "dicebox.toComponent" (list $root "postgres" "postgres") -}}
 {{- else if eq $root.Values.dieService.store "postgres" -}}
-{{- include "dicebox.toPort" (list $root $root.Values.externalDatabase.port) -}}
+{{- include "dicebox.toOutside" $root -}}
 {{- end -}}
-{{- end -}}
-
-{{- define "dicebox.urlPort" -}}
-{{- $url := urlParse . -}}
-{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}

@@ -146,9 +146,10 @@ spec:
       "DRAIN_DELAY" (printf "%ds" (int $root.Values.shutdown.drainDelaySeconds))
       "DRAIN_TIMEOUT" (printf "%ds" (int $root.Values.shutdown.drainTimeoutSeconds))
       "OTEL_RESOURCE_ATTRIBUTES" (include "dicebox.resourceAttributes" .) -}}
-{{- with include "dicebox.otlpEndpoint" $root -}}
-{{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
-{{- else -}}
+{{- $endpoint := include "dicebox.otlpEndpoint" $root -}}
+{{- if $endpoint -}}
+{{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" $endpoint -}}
+{{- else if not (include "dicebox.otlpInEnv" (list $root.Values.env .values.env)) -}}
 {{- /* Without a collector the spans are log lines, as ci/up does it. */ -}}
 {{- $_ := set $env "OTEL_TRACES_EXPORTER" "console" -}}
 {{- end -}}

@@ -19,6 +19,17 @@ the key and the remedy.
 {{- if and $external.host (not $external.existingSecret) -}}
 {{- $problems = append $problems "externalDatabase.existingSecret is not set: name a Secret with the passwords of externalDatabase, under the key diceuser-password at least." -}}
 {{- end -}}
+{{- if and $external.host .Values.migrations.enabled -}}
+{{- if ne $external.user "diceuser" -}}
+{{- $problems = append $problems "externalDatabase.user is not diceuser, whom the migrations let read the dice. Leave it out, or set migrations.enabled=false and bring the schema up to date yourself." -}}
+{{- end -}}
+{{- if and $external.superuser (ne $external.owner "diceowner") -}}
+{{- $problems = append $problems "externalDatabase.owner is not diceowner, which externalDatabase.superuser makes. Leave it out, or make the roles yourself and leave externalDatabase.superuser out." -}}
+{{- end -}}
+{{- end -}}
+{{- if and $external.host (hasPrefix "verify-" $external.sslMode) (not $external.caSecret) -}}
+{{- $problems = append $problems (printf "externalDatabase.sslMode is %s, but there is no CA to verify by. Set externalDatabase.caSecret to a Secret with the key ca.crt, or sslMode to require." $external.sslMode) -}}
+{{- end -}}
 {{- else if $external.host -}}
 {{- $problems = append $problems "externalDatabase.host is set, but the dice are in a file. Set dieService.store=postgres, or remove externalDatabase.host." -}}
 {{- end -}}
@@ -35,8 +46,24 @@ the key and the remedy.
 {{- if and .Values.otlpEndpoint $alloy.tracesUrl -}}
 {{- $problems = append $problems "otlpEndpoint and alloy.tracesUrl are both set, and spans can go one way only. Remove otlpEndpoint to send them through Alloy, or alloy.tracesUrl to send them to your collector." -}}
 {{- end -}}
-{{- if and .Values.tests.tempoUrl (not (include "dicebox.otlpEndpoint" .)) -}}
+{{- $environments := list .Values.env .Values.frontend.env .Values.diceRoller.env .Values.dieService.env -}}
+{{- if and .Values.tests.tempoUrl (not (or (include "dicebox.otlpEndpoint" .) (include "dicebox.otlpInEnv" $environments))) -}}
 {{- $problems = append $problems "tests.tempoUrl is set, but no span leaves this release. Set alloy.enabled=true and alloy.tracesUrl, or otlpEndpoint." -}}
+{{- end -}}
+
+{{- $reserved := dict
+      "PORT" "The Service's port is <service>.service.port"
+      "HTTP_ADDRESS" "Probes and Services need the pod's own address"
+      "NODE_NAME" "The chart takes it from the pod"
+      "POD_NAME" "The chart takes it from the pod"
+      "POD_NAMESPACE" "The chart takes it from the pod"
+      "POD_UID" "The chart takes it from the pod" -}}
+{{- range $index, $key := list "env" "frontend.env" "diceRoller.env" "dieService.env" -}}
+{{- range $name, $why := $reserved -}}
+{{- if hasKey (index $environments $index) $name -}}
+{{- $problems = append $problems (printf "%s.%s is the chart's own. %s: remove it." $key $name $why) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- range $key := list "frontend" "diceRoller" "dieService" -}}

@@ -119,14 +119,17 @@ function jobIsDown(job) {
   return down.length === 0 ? '' : `down: ${down.join(', ')}`;
 }
 
-const countedRolls = () => {
-  const { result } = prometheus(`sum(dice_rolls_total{namespace="${namespace}",job="dice-roller"})`);
-  return result && result.length > 0 ? Number(result[0].value[1]) : 0;
-};
+// What each pod counted: Prometheus remembers one that is gone for some minutes, so that a sum over all may fall.
+function countedRolls() {
+  const { result } = prometheus(`sum by (pod) (dice_rolls_total{namespace="${namespace}",job="dice-roller"})`);
+  return Object.fromEntries((result || []).map(({ metric, value }) => [metric.pod, Number(value[1])]));
+}
 
+// A value that fell and is not 0 is of a container that started anew and has rolled since.
 function rollIsNotCounted(before) {
   const after = countedRolls();
-  return after > before ? '' : `dice_rolls_total was ${before} before the rolls and is ${after}`;
+  if (Object.keys(after).some((pod) => after[pod] > 0 && after[pod] !== before[pod])) return '';
+  return `dice_rolls_total was ${JSON.stringify(before)} before the rolls and is ${JSON.stringify(after)}`;
 }
 
 function logIsMissing(service, traceId) {
@@ -193,7 +196,7 @@ function podsAreUnnamed(spans) {
 }
 
 export default function () {
-  const before = __ENV.PROMETHEUS_URL ? countedRolls() : 0;
+  const before = __ENV.PROMETHEUS_URL ? countedRolls() : {};
   const roll = {};
   const start = within(patience);
   for (const name of Object.keys(services)) promise(`${name} is ready`, start, () => ready(name));
