@@ -19,6 +19,7 @@ class OtlpReceiver {
     kNormal,
     kSlow,      ///< answers after a second
     kRefusing,  ///< answers 503
+    kPicky,     ///< keeps the first span of a request and rejects the others
     kHanging,   ///< reads and never answers
   };
 

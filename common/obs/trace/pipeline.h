@@ -1,12 +1,12 @@
 #pragma once
 
-#include <opentelemetry/sdk/trace/exporter.h>
 #include <opentelemetry/sdk/trace/processor.h>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "obs/trace/exporter.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
@@ -21,8 +21,11 @@ class Account {
   bool Admit();
   /// The exporter took `count` spans off the queue.
   void Take(std::size_t count) { waiting_ -= count; }
-  /// What became of `count` spans that the exporter took.
-  void Settle(std::size_t count, bool exported) { (exported ? exported_ : failed_) += count; }
+  /// What became of spans that the exporter took.
+  void Settle(std::size_t exported, std::size_t failed) {
+    exported_ += exported;
+    failed_ += failed;
+  }
   /// Admits no more.
   void Close() { closed_ = true; }
   /// After the last export: what the queue lost while it was closing counts as dropped.
@@ -48,8 +51,8 @@ class Account {
 };
 
 /// The SDK's batch processor before `exporter`, both wrapped so that `account` is exact.
-std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakePipeline(
-    std::unique_ptr<opentelemetry::sdk::trace::SpanExporter> exporter, const Config& config,
-    std::shared_ptr<Account> account);
+std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<Exporter> exporter,
+                                                                       const Config& config,
+                                                                       std::shared_ptr<Account> account);
 
 }  // namespace obs::trace

@@ -69,7 +69,7 @@ sdk::resource::Resource MakeResource(const Config& config) {
 Processors MakeProcessors(const Config& config, const sdk::resource::Resource& resource,
                           const log::Logger& logger, Accounts& accounts) {
   Processors processors;
-  const auto add = [&](std::unique_ptr<sdk::trace::SpanExporter> exporter) {
+  const auto add = [&](std::unique_ptr<Exporter> exporter) {
     accounts.push_back(std::make_shared<Account>(config.queue_size));
     processors.push_back(MakePipeline(std::move(exporter), config, accounts.back()));
   };

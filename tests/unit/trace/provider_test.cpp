@@ -55,6 +55,42 @@ TEST(Provider, CountsSpansAsFailedWhenTheCollectorRefusesThem) {
   EXPECT_EQ(telemetry.Exported(), 0);
 }
 
+TEST(Provider, CountsSpansThatTheCollectorRejectsAsFailedAndLogsWhy) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kPicky);
+  Config config = ExportingTo(receiver.url());
+  config.schedule_delay = 60s;  // one request for all
+  Telemetry telemetry(config);
+  telemetry.Record(3);
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Exported(), 1);
+  EXPECT_EQ(telemetry.Failed(), 2);
+  EXPECT_EQ(receiver.exports(), 1u) << "what was rejected is not sent again";
+  const auto lines = telemetry.Lines("Spans could not be exported");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0]["error"].Text(), testing::HasSubstr("no room"));
+}
+
+TEST(Provider, LogsAWarningOfTheCollectorOnce) {
+  support::FakeServer server(
+      [](const support::FakeRequest&) { return support::FakeReply{.body = "\x0a\x08\x12\x06slowly"}; });
+  Telemetry telemetry(ExportingTo(server.url()));
+  telemetry.Record(16);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 16; }));
+  const auto lines = telemetry.Lines("The collector warns");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_EQ(lines[0]["warning"].Text(), "slowly");
+  EXPECT_EQ(telemetry.Failed(), 0);
+}
+
+TEST(Provider, IsNotDisturbedByALongAnswerThatIsNoOtlp) {
+  support::FakeServer server([](const support::FakeRequest&) {
+    return support::FakeReply{.body = "<html>" + std::string(1'000'000, 'x'), .content_type = "text/html"};
+  });
+  Telemetry telemetry(ExportingTo(server.url()));
+  telemetry.Record(4);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 4; }));
+}
+
 TEST(Provider, CountsSpansAsFailedWhenThereIsNoCollector) {
   const support::ReservedPort absent;
   Telemetry telemetry(ExportingTo(absent.url()));

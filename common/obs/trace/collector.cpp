@@ -1,0 +1,105 @@
+#include "obs/trace/collector.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "obs/trace/list.h"
+
+namespace obs::trace {
+namespace {
+
+/// An answer is a few bytes. A stranger's may be a page, and must not fill the memory.
+constexpr std::size_t kMaxBodyBytes = 4096;
+
+std::string PercentDecoded(std::string_view text) {
+  if (text.empty()) {  // which libcurl would take for a string of unknown length
+    return {};
+  }
+  int size = 0;
+  char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size);
+  std::string copy(decoded ? decoded : "", decoded ? static_cast<std::size_t>(size) : 0);
+  curl_free(decoded);
+  return copy;
+}
+
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+std::size_t KeepBody(const char* bytes, std::size_t size, std::size_t count, void* to) {
+  std::string& body = *static_cast<std::string*>(to);
+  body.append(bytes, std::min(size * count, kMaxBodyBytes - body.size()));
+  return size * count;
+}
+
+}  // namespace
+
+Collector::Collector(const Config& config) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  handle_.reset(curl_easy_init());
+  if (!handle_) {
+    throw std::runtime_error("libcurl cannot be initialised");
+  }
+  AddHeader("Content-Type: application/x-protobuf");
+  AddHeader("Expect:");
+  AddHeaders(config.otlp_headers);
+  const auto timeout = static_cast<long>(config.export_timeout.count());
+  Set(CURLOPT_URL, config.otlp_endpoint.c_str());
+  Set(CURLOPT_PROTOCOLS_STR, "http,https");
+  Set(CURLOPT_HTTPHEADER, headers_.get());
+  Set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
+  Set(CURLOPT_TIMEOUT_MS, timeout);
+  Set(CURLOPT_CONNECTTIMEOUT_MS, timeout);
+  Set(CURLOPT_NOSIGNAL, 1L);
+  Set(CURLOPT_WRITEFUNCTION, &KeepBody);
+  Set(CURLOPT_ERRORBUFFER, error_.data());
+  SetFile(CURLOPT_CAINFO, config.otlp_certificate);
+  SetFile(CURLOPT_SSLCERT, config.otlp_client_certificate);
+  SetFile(CURLOPT_SSLKEY, config.otlp_client_key);
+}
+
+Collector::Answer Collector::Post(std::string_view request) {
+  Answer answer;
+  error_[0] = '\0';
+  Set(CURLOPT_POSTFIELDS, request.data());
+  Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
+  Set(CURLOPT_WRITEDATA, &answer.body);
+  if (const CURLcode code = curl_easy_perform(handle_.get()); code != CURLE_OK) {
+    answer.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
+    return answer;
+  }
+  long status = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status / 100 != 2) {
+    answer.error = fmt::format("the collector answered {}", status);
+  }
+  return answer;
+}
+
+void Collector::SetFile(CURLoption option, const std::string& path) {
+  if (!path.empty()) {
+    Set(option, path.c_str());
+  }
+}
+
+void Collector::AddHeader(const std::string& line) {
+  if (curl_slist* list = curl_slist_append(headers_.get(), line.c_str())) {
+    static_cast<void>(headers_.release());
+    headers_.reset(list);
+  }
+}
+
+/// `configured`: name=value pairs, percent-encoded, as OTEL_EXPORTER_OTLP_HEADERS has them.
+void Collector::AddHeaders(std::string_view configured) {
+  ForEachItem(configured, ',', [this](std::string_view pair) {
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const std::string value = PercentDecoded(Trim(pair.substr(std::min(equals + 1, pair.size()))));
+    if (equals > 0 && equals < pair.size() && IsPrintable(value)) {
+      AddHeader(fmt::format("{}: {}", Trim(pair.substr(0, equals)), value));
+    }
+  });
+}
+
+}  // namespace obs::trace
