@@ -52,7 +52,9 @@ FakeReply OtlpReceiver::Receive(const FakeRequest& request) {
       reply.body = PartialSuccess(spans.size() - 1, "no room");
       spans.resize(1);
     }
-    if (mode_ != Mode::kRefusing && mode_ != Mode::kHanging) {
+    const bool refused = mode_ == Mode::kRefusing || (mode_ == Mode::kStarting && !started_.exchange(true));
+    if (refused) reply.status = 503;
+    if (!refused && mode_ != Mode::kHanging) {
       std::lock_guard lock(mutex_);
       std::move(spans.begin(), spans.end(), std::back_inserter(spans_));
     }
@@ -61,7 +63,6 @@ FakeReply OtlpReceiver::Receive(const FakeRequest& request) {
     reply.status = 400;
     return reply;
   }
-  if (mode_ == Mode::kRefusing) reply.status = 503;
   if (mode_ == Mode::kSlow) reply.delay = 1s;
   reply.hang = mode_ == Mode::kHanging;
   return reply;

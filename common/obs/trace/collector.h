@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,13 +16,15 @@ namespace obs::trace {
 class Collector {
  public:
   struct Answer {
-    std::string error{};  ///< why the collector did not take the request; empty when it did
-    std::string body{};   ///< its first 4 KiB
+    std::string error{};                  ///< why the collector did not take the request; empty when it did
+    bool temporary = false;               ///< it may take the same request later
+    std::chrono::seconds retry_after{0};  ///< and not before that; 0 when it does not say
+    std::string body{};                   ///< its first 4 KiB
   };
 
   explicit Collector(const Config& config);
 
-  Answer Post(std::string_view request);
+  Answer Post(std::string_view request, std::chrono::milliseconds timeout);
 
  private:
   struct FreeHeaders {

@@ -140,7 +140,7 @@ std::string ReadEndpoint(config::Parser& parser, Reader& reader, const std::stri
 void ReadOtlp(config::Parser& parser, Reader& reader, Config& config) {
   config.otlp_endpoint = ReadEndpoint(parser, reader, config.otlp_endpoint);
   config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", config.export_timeout,
-                                              "milliseconds that one export may take");
+                                              "milliseconds that one export may take, with all its attempts");
   config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", config.export_timeout,
                                               "the same for traces alone");
   config.otlp_headers = OtlpString(parser, "HEADERS", "sent to the collector: name=value,...");

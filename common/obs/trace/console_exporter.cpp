@@ -101,7 +101,7 @@ class ConsoleExporter final : public Exporter {
 
   std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<SpanData>(); }
 
-  std::size_t Export(const Batch& batch) override {
+  std::size_t Export(const Batch& batch, const Account&) override {
     for (const auto& span : batch) {
       Write(logger_, static_cast<const SpanData&>(*span));
     }

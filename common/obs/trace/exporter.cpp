@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <random>
 #include <string>
+#include <utility>
 
 #include "obs/trace/collector.h"
 #include "obs/trace/otlp_response.h"
 #include "obs/trace/otlp_span.h"
+#include "obs/trace/pipeline.h"
 #include "obs/trace/throttle.h"
 
 namespace obs::trace {
@@ -15,6 +19,26 @@ namespace {
 
 namespace sdk = opentelemetry::sdk;
 using sdk::trace::Recordable;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// The pauses between attempts: each twice as long as the last, and shorter by chance by up to a half, so
+/// that services that lost the same collector do not all come back at once.
+class Backoff {
+ public:
+  milliseconds Next() {
+    const milliseconds longest = std::exchange(longest_, std::min(2 * longest_, kMax));
+    std::uniform_int_distribution<milliseconds::rep> pause(longest.count() / 2, longest.count());
+    return milliseconds(pause(random_));
+  }
+
+ private:
+  static constexpr milliseconds kFirst{100};
+  static constexpr milliseconds kMax{5000};
+
+  std::minstd_rand random_{std::random_device{}()};
+  milliseconds longest_ = kFirst;
+};
 
 /// Takes the spans apart: what is encoded need not wait for the collector.
 std::string Encode(const Exporter::Batch& batch) {
@@ -29,12 +53,15 @@ std::string Encode(const Exporter::Batch& batch) {
 class OtlpExporter final : public Exporter {
  public:
   OtlpExporter(const Config& config, const sdk::resource::Resource& resource, const log::Logger& logger)
-      : origin_(resource, "obs", config.service_version), collector_(config), logger_(logger) {}
+      : origin_(resource, "obs", config.service_version),
+        timeout_(config.export_timeout),
+        collector_(config),
+        logger_(logger) {}
 
   std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<OtlpSpan>(); }
 
-  std::size_t Export(const Batch& batch) override {
-    const Collector::Answer answer = collector_.Post(EncodeRequest(origin_, Encode(batch)));
+  std::size_t Export(const Batch& batch, const Account& account) override {
+    const Collector::Answer answer = Deliver(EncodeRequest(origin_, Encode(batch)), account);
     if (!answer.error.empty()) {
       ReportLoss(answer.error, batch.size());
       return 0;
@@ -43,6 +70,25 @@ class OtlpExporter final : public Exporter {
   }
 
  private:
+  /// The answer to the last attempt.
+  Collector::Answer Deliver(const std::string& request, const Account& account) {
+    const auto deadline = steady_clock::now() + timeout_;
+    const auto left = [deadline] {
+      return std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
+    };
+    Backoff backoff;
+    for (;;) {
+      Collector::Answer answer = collector_.Post(request, left());
+      if (!answer.temporary) {
+        return answer;
+      }
+      const milliseconds pause = answer.retry_after.count() > 0 ? answer.retry_after : backoff.Next();
+      if (pause >= left() || !account.Rest(pause)) {
+        return answer;
+      }
+    }
+  }
+
   /// How many of `count` spans the collector rejected. Sending these again would not help (OTLP forbids it).
   std::size_t Rejected(const PartialSuccess& partial, std::size_t count) {
     const auto rejected = static_cast<std::size_t>(std::min<std::uint64_t>(partial.rejected_spans, count));
@@ -63,6 +109,7 @@ class OtlpExporter final : public Exporter {
   }
 
   const OtlpOrigin origin_;
+  const milliseconds timeout_;
   Collector collector_;
   const log::Logger logger_;
   Throttle loss_throttle_;

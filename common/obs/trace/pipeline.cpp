@@ -23,7 +23,7 @@ class CountingExporter final : public sdk::trace::SpanExporter {
 
   ExportResult Export(const Exporter::Batch& batch) noexcept override {
     account_->Take(batch.size());
-    const std::size_t exported = account_->abandoned() ? 0 : exporter_->Export(batch);
+    const std::size_t exported = account_->abandoned() ? 0 : exporter_->Export(batch, *account_);
     account_->Settle(exported, batch.size() - exported);
     return exported == batch.size() ? ExportResult::kSuccess : ExportResult::kFailure;
   }
@@ -80,6 +80,19 @@ bool Account::Admit() {
   }
   ++dropped_;
   return false;
+}
+
+void Account::End(std::atomic<bool>& flag) {
+  {
+    const std::lock_guard lock(mutex_);  // or Rest may look, miss it and then sleep
+    flag = true;
+  }
+  ending_.notify_all();
+}
+
+bool Account::Rest(std::chrono::milliseconds pause) const {
+  std::unique_lock lock(mutex_);
+  return !ending_.wait_for(lock, pause, [this] { return closed_ || abandoned_; });
 }
 
 std::unique_ptr<sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<Exporter> exporter,

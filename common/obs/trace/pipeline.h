@@ -3,8 +3,11 @@
 #include <opentelemetry/sdk/trace/processor.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "obs/trace/exporter.h"
 #include "obs/trace/tracer.h"
@@ -27,11 +30,13 @@ class Account {
     failed_ += failed;
   }
   /// Admits no more.
-  void Close() { closed_ = true; }
+  void Close() { End(closed_); }
   /// After the last export: what the queue lost while it was closing counts as dropped.
   void Drain() { dropped_ += waiting_.exchange(0); }
   /// Nobody waits for the exporter any longer: what is still queued shall fail at once.
-  void Abandon() { abandoned_ = true; }
+  void Abandon() { End(abandoned_); }
+  /// Waits before another attempt. False, and at once, when it is closed or abandoned.
+  bool Rest(std::chrono::milliseconds pause) const;
 
   bool abandoned() const { return abandoned_; }
   std::size_t capacity() const { return capacity_; }
@@ -41,6 +46,8 @@ class Account {
   std::uint64_t dropped() const { return dropped_; }
 
  private:
+  void End(std::atomic<bool>& flag);
+
   const std::size_t capacity_;
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::uint64_t> exported_{0};
@@ -48,6 +55,8 @@ class Account {
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<bool> closed_{false};
   std::atomic<bool> abandoned_{false};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable ending_;
 };
 
 /// The SDK's batch processor before `exporter`, both wrapped so that `account` is exact.

@@ -118,7 +118,8 @@ struct Config {
   std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
   std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
   std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
-  std::chrono::milliseconds export_timeout{2000};    ///< OTEL_EXPORTER_OTLP_TIMEOUT
+  /// OTEL_EXPORTER_OTLP_TIMEOUT: of one export, with all its attempts.
+  std::chrono::milliseconds export_timeout{2000};
   /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
   std::string otlp_endpoint = "http://localhost:4318/v1/traces";
   std::string otlp_headers{};             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
