@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "obs/trace/list.h"
+#include "obs/trace/pair.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
@@ -155,6 +156,41 @@ void ReadOtlp(config::Parser& parser, Reader& reader, Config& config) {
   }
 }
 
+/// OTEL_RESOURCE_ATTRIBUTES; nothing when any of it is malformed, as the specification asks.
+std::optional<Config::Strings> ParseResource(std::string_view text) {
+  Config::Strings attributes;
+  bool valid = true;
+  ForEachItem(text, ',', [&](std::string_view item) {
+    const auto pair = SplitPair(item);
+    const auto name = pair ? PercentDecoded(pair->first) : std::nullopt;
+    const auto value = pair ? PercentDecoded(pair->second) : std::nullopt;
+    if (name && !name->empty() && value) {
+      attributes[*name] = *value;
+    } else {
+      valid = false;
+    }
+  });
+  return valid ? std::optional(std::move(attributes)) : std::nullopt;
+}
+
+/// What the environment says of the service, the name in OTEL_SERVICE_NAME before that among the attributes.
+Config::Strings ReadResource(config::Parser& parser, std::vector<std::string>& warnings) {
+  const std::string name = parser.String("OTEL_SERVICE_NAME", "", "service.name, instead of the program's");
+  const std::string text = parser.String("OTEL_RESOURCE_ATTRIBUTES", "",
+                                         "attributes of every span: name=value,... percent-encoded");
+  auto attributes = ParseResource(text);
+  if (!attributes) {
+    warnings.push_back(fmt::format(
+        "OTEL_RESOURCE_ATTRIBUTES must be name=value,... percent-encoded, but is '{}': using none of it",
+        text));
+    attributes.emplace();
+  }
+  if (!name.empty()) {
+    (*attributes)["service.name"] = name;
+  }
+  return *std::move(attributes);
+}
+
 }  // namespace
 
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
@@ -190,8 +226,7 @@ Config ReadConfig(config::Parser& parser, std::string service_name, std::string 
   config.schedule_delay = reader.Milliseconds("OTEL_BSP_SCHEDULE_DELAY", config.schedule_delay,
                                               "milliseconds between exports of less than a batch");
   ReadOtlp(parser, reader, config);
-  parser.Document("OTEL_SERVICE_NAME", "", "service.name, instead of the program's");
-  parser.Document("OTEL_RESOURCE_ATTRIBUTES", "", "attributes of every span: name=value,...");
+  config.resource_attributes = ReadResource(parser, warnings);
   return config;
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -108,6 +109,8 @@ class Propagator {
 std::string TraceResponse(const log::Correlation& correlation);
 
 struct Config {
+  using Strings = std::map<std::string, std::string>;
+
   std::string service_name{};
   std::string service_version{};
   std::string exporter = "otlp";                  ///< OTEL_TRACES_EXPORTER: otlp, console or none, or a list
@@ -127,11 +130,12 @@ struct Config {
   std::string otlp_client_certificate{};  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
   std::string otlp_client_key{};          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file
   bool disabled = false;                  ///< OTEL_SDK_DISABLED
+  /// OTEL_RESOURCE_ATTRIBUTES, decoded, and OTEL_SERVICE_NAME: they win over what the program says of itself.
+  Strings resource_attributes{};
 };
 
-/// Reads every OTEL_ variable that concerns traces, and documents the two that the SDK reads itself. As the
-/// OpenTelemetry specification asks, a value that is not known is no fault: it becomes a sentence in
-/// `warnings`, and the default holds.
+/// Reads every OTEL_ variable that concerns traces. As the OpenTelemetry specification asks, a value that is
+/// not known is no fault: it becomes a sentence in `warnings`, and the default holds.
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
                   std::vector<std::string>& warnings);
 

@@ -17,6 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::Pair;
 
 struct Result {
   Config config;
@@ -138,6 +139,33 @@ TEST(TraceConfig, KeepsTheKnownItemsOfAList) {
 TEST(TraceConfig, HoldsABatchToTheQueue) {
   const Result result = Read({{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}});
   EXPECT_EQ(result.config.batch_size, 100u);
+}
+
+TEST(TraceConfig, DecodesTheResourceAttributes) {
+  const Result result =
+      Read({{"OTEL_RESOURCE_ATTRIBUTES", "team=dice%2Cand%20more, a%3Db = W%C3%BCrfel ,empty=,x=1=2,"}});
+  EXPECT_THAT(result.config.resource_attributes,
+              ElementsAre(Pair("a=b", "W\xC3\xBCrfel"), Pair("empty", ""), Pair("team", "dice,and more"),
+                          Pair("x", "1=2")));
+  EXPECT_THAT(result.warnings, IsEmpty());
+}
+
+TEST(TraceConfig, UsesNoResourceAttributeWhenOneIsMalformed) {
+  for (const char* text : {"a=1,b", "a=1,=2", "a=1,b=%", "a=1,b=%4", "a=1,b=%zz", "a=1,b=% 1", "a=1,%=2"}) {
+    const Result result = Read({{"OTEL_RESOURCE_ATTRIBUTES", text}, {"OTEL_SERVICE_NAME", "kept"}});
+    EXPECT_THAT(result.config.resource_attributes, ElementsAre(Pair("service.name", "kept"))) << text;
+    EXPECT_THAT(result.warnings, ElementsAre(AllOf(HasSubstr("OTEL_RESOURCE_ATTRIBUTES"), HasSubstr(text))));
+    EXPECT_THAT(result.faults, IsEmpty());
+  }
+}
+
+TEST(TraceConfig, PrefersTheVariableForTheServiceName) {
+  const std::string attributes = "service.name=attribute,service.version=9";
+  EXPECT_THAT(Read({{"OTEL_RESOURCE_ATTRIBUTES", attributes}}).config.resource_attributes,
+              ElementsAre(Pair("service.name", "attribute"), Pair("service.version", "9")));
+  EXPECT_THAT(Read({{"OTEL_RESOURCE_ATTRIBUTES", attributes}, {"OTEL_SERVICE_NAME", "variable"}})
+                  .config.resource_attributes,
+              ElementsAre(Pair("service.name", "variable"), Pair("service.version", "9")));
 }
 
 TEST(TraceConfig, ListsItsVariablesForHelpWithoutTheirValues) {
