@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <optional>
 
 #include "obs/trace/list.h"
@@ -17,6 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t kMaxQueue = 1'000'000;
 constexpr std::int64_t kMaxMilliseconds = 3'600'000;
+constexpr std::int64_t kMaxLimit = std::numeric_limits<std::int32_t>::max();
 
 std::string ToLower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -83,6 +85,14 @@ class Reader {
   std::size_t Size(std::string_view name, std::size_t fallback, std::string_view help) {
     return static_cast<std::size_t>(
         InRange<std::int64_t>(name, static_cast<std::int64_t>(fallback), 1, kMaxQueue, help));
+  }
+
+  /// OTEL_SPAN_<suffix>, or else OTEL_<suffix>.
+  std::size_t Limit(std::string_view suffix, std::size_t fallback, std::string_view help) {
+    const auto general = InRange<std::int64_t>(fmt::format("OTEL_{}", suffix),
+                                               static_cast<std::int64_t>(fallback), 0, kMaxLimit, help);
+    return static_cast<std::size_t>(InRange<std::int64_t>(fmt::format("OTEL_SPAN_{}", suffix), general, 0,
+                                                          kMaxLimit, "the same for spans alone"));
   }
 
   milliseconds Milliseconds(std::string_view name, milliseconds fallback, std::string_view help) {
@@ -191,6 +201,17 @@ Config::Strings ReadResource(config::Parser& parser, std::vector<std::string>& w
   return *std::move(attributes);
 }
 
+void ReadLimits(config::Parser& parser, Reader& reader, SpanLimits& limits) {
+  limits.attributes = reader.Limit("ATTRIBUTE_COUNT_LIMIT", limits.attributes,
+                                   "attributes of a span at most; more are dropped and counted");
+  limits.attribute_length = reader.Limit("ATTRIBUTE_VALUE_LENGTH_LIMIT", limits.attribute_length,
+                                         "characters of an attribute; never more than 4096 bytes");
+  for (const char* name : {"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+                           "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"}) {
+    parser.Document(name, "128", "no effect: spans have neither events nor links");
+  }
+}
+
 }  // namespace
 
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
@@ -225,7 +246,11 @@ Config ReadConfig(config::Parser& parser, std::string service_name, std::string 
   }
   config.schedule_delay = reader.Milliseconds("OTEL_BSP_SCHEDULE_DELAY", config.schedule_delay,
                                               "milliseconds between exports of less than a batch");
+  ReadLimits(parser, reader, config.limits);
   ReadOtlp(parser, reader, config);
+  config.export_timeout =
+      std::min(config.export_timeout, reader.Milliseconds("OTEL_BSP_EXPORT_TIMEOUT", config.export_timeout,
+                                                          "the same; the smaller of the two holds"));
   config.resource_attributes = ReadResource(parser, warnings);
   return config;
 }

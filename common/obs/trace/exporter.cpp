@@ -55,10 +55,11 @@ class OtlpExporter final : public Exporter {
   OtlpExporter(const Config& config, const sdk::resource::Resource& resource, const log::Logger& logger)
       : origin_(resource, "obs", config.service_version),
         timeout_(config.export_timeout),
+        limits_(config.limits),
         collector_(config),
         logger_(logger) {}
 
-  std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<OtlpSpan>(); }
+  std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<OtlpSpan>(limits_); }
 
   std::size_t Export(const Batch& batch, const Account& account) override {
     const Collector::Answer answer = Deliver(EncodeRequest(origin_, Encode(batch)), account);
@@ -110,6 +111,7 @@ class OtlpExporter final : public Exporter {
 
   const OtlpOrigin origin_;
   const milliseconds timeout_;
+  const SpanLimits limits_;
   Collector collector_;
   const log::Logger logger_;
   Throttle loss_throttle_;

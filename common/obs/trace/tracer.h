@@ -108,6 +108,12 @@ class Propagator {
 /// The value of the `traceresponse` header (W3C Trace Context Level 2) for a span; empty without one.
 std::string TraceResponse(const log::Correlation& correlation);
 
+/// Of a span that goes to a collector.
+struct SpanLimits {
+  std::size_t attributes = 128;         ///< OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
+  std::size_t attribute_length = 4096;  ///< OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, in characters
+};
+
 struct Config {
   using Strings = std::map<std::string, std::string>;
 
@@ -121,7 +127,9 @@ struct Config {
   std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
   std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
   std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
-  /// OTEL_EXPORTER_OTLP_TIMEOUT: of one export, with all its attempts.
+  SpanLimits limits{};
+  /// OTEL_EXPORTER_OTLP_TIMEOUT or OTEL_BSP_EXPORT_TIMEOUT, the smaller: of one export, with all its
+  /// attempts.
   std::chrono::milliseconds export_timeout{2000};
   /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
   std::string otlp_endpoint = "http://localhost:4318/v1/traces";

@@ -105,6 +105,11 @@ TEST(TraceConfig, WarnsOfAValueThatIsNotKnownAndKeepsTheDefault) {
       {"OTEL_BSP_MAX_QUEUE_SIZE", "0"},
       {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"},
       {"OTEL_BSP_SCHEDULE_DELAY", "soon"},
+      {"OTEL_BSP_EXPORT_TIMEOUT", "0"},
+      {"OTEL_ATTRIBUTE_COUNT_LIMIT", "-1"},
+      {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many"},
+      {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1k"},
+      {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "99999999999"},
       {"OTEL_EXPORTER_OTLP_TIMEOUT", "2s"},
       {"OTEL_EXPORTER_OTLP_ENDPOINT", "alloy:4318"},
       {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://alloy:4317"},
@@ -123,6 +128,8 @@ TEST(TraceConfig, WarnsOfAValueThatIsNotKnownAndKeepsTheDefault) {
     EXPECT_EQ(result.config.batch_size, defaults.batch_size) << name;
     EXPECT_EQ(result.config.schedule_delay, defaults.schedule_delay) << name;
     EXPECT_EQ(result.config.export_timeout, defaults.export_timeout) << name;
+    EXPECT_EQ(result.config.limits.attributes, defaults.limits.attributes) << name;
+    EXPECT_EQ(result.config.limits.attribute_length, defaults.limits.attribute_length) << name;
     EXPECT_EQ(result.config.otlp_endpoint, defaults.otlp_endpoint) << name;
     EXPECT_EQ(result.config.disabled, defaults.disabled) << name;
   }
@@ -139,6 +146,30 @@ TEST(TraceConfig, KeepsTheKnownItemsOfAList) {
 TEST(TraceConfig, HoldsABatchToTheQueue) {
   const Result result = Read({{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}});
   EXPECT_EQ(result.config.batch_size, 100u);
+}
+
+TEST(TraceConfig, PrefersTheLimitsOfSpans) {
+  const SpanLimits defaults = Read({}).config.limits;
+  EXPECT_EQ(defaults.attributes, 128u);
+  EXPECT_EQ(defaults.attribute_length, 4096u);
+  const SpanLimits general =
+      Read({{"OTEL_ATTRIBUTE_COUNT_LIMIT", "7"}, {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9"}}).config.limits;
+  EXPECT_EQ(general.attributes, 7u);
+  EXPECT_EQ(general.attribute_length, 9u);
+  const SpanLimits special = Read({{"OTEL_ATTRIBUTE_COUNT_LIMIT", "7"},
+                                   {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"},
+                                   {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9"},
+                                   {"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100000"}})
+                                 .config.limits;
+  EXPECT_EQ(special.attributes, 0u);
+  EXPECT_EQ(special.attribute_length, 100'000u);
+}
+
+TEST(TraceConfig, HoldsAnExportToTheSmallerOfItsTwoTimes) {
+  EXPECT_EQ(Read({}).config.export_timeout, 2000ms);
+  EXPECT_EQ(Read({{"OTEL_BSP_EXPORT_TIMEOUT", "500"}}).config.export_timeout, 500ms);
+  EXPECT_EQ(Read({{"OTEL_BSP_EXPORT_TIMEOUT", "30000"}}).config.export_timeout, 2000ms);
+  EXPECT_EQ(Read({{"OTEL_EXPORTER_OTLP_TIMEOUT", "60000"}}).config.export_timeout, 60'000ms);
 }
 
 TEST(TraceConfig, DecodesTheResourceAttributes) {
