@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "obs/trace/list.h"
-
 namespace obs::trace {
 namespace {
 
@@ -14,17 +12,6 @@ namespace {
 constexpr std::size_t kMaxBodyBytes = 4096;
 /// Seconds; longer than any export may take, and short enough to be counted in any unit.
 constexpr curl_off_t kMaxRetryAfter = 86'400;
-
-std::string PercentDecoded(std::string_view text) {
-  if (text.empty()) {  // which libcurl would take for a string of unknown length
-    return {};
-  }
-  int size = 0;
-  char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size);
-  std::string copy(decoded ? decoded : "", decoded ? static_cast<std::size_t>(size) : 0);
-  curl_free(decoded);
-  return copy;
-}
 
 /// OpenTelemetry Protocol, "OTLP/HTTP Response".
 bool IsTemporary(long status) { return status == 429 || status == 502 || status == 503 || status == 504; }
@@ -38,10 +25,6 @@ bool IsTemporary(CURLcode code) {
                                             CURLE_RECV_ERROR,
                                             CURLE_GOT_NOTHING};
   return std::find(kTemporary.begin(), kTemporary.end(), code) != kTemporary.end();
-}
-
-bool IsPrintable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 std::size_t KeepBody(const char* bytes, std::size_t size, std::size_t count, void* to) {
@@ -60,7 +43,9 @@ Collector::Collector(const Config& config) {
   }
   AddHeader("Content-Type: application/x-protobuf");
   AddHeader("Expect:");
-  AddHeaders(config.otlp_headers);
+  for (const auto& [name, value] : config.otlp_headers) {
+    AddHeader(fmt::format("{}: {}", name, value));
+  }
   Set(CURLOPT_URL, config.otlp_endpoint.c_str());
   Set(CURLOPT_PROTOCOLS_STR, "http,https");
   Set(CURLOPT_HTTPHEADER, headers_.get());
@@ -110,17 +95,6 @@ void Collector::AddHeader(const std::string& line) {
     static_cast<void>(headers_.release());
     headers_.reset(list);
   }
-}
-
-/// `configured`: name=value pairs, percent-encoded, as OTEL_EXPORTER_OTLP_HEADERS has them.
-void Collector::AddHeaders(std::string_view configured) {
-  ForEachItem(configured, ',', [this](std::string_view pair) {
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    const std::string value = PercentDecoded(Trim(pair.substr(std::min(equals + 1, pair.size()))));
-    if (equals > 0 && equals < pair.size() && IsPrintable(value)) {
-      AddHeader(fmt::format("{}: {}", Trim(pair.substr(0, equals)), value));
-    }
-  });
 }
 
 }  // namespace obs::trace

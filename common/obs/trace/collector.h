@@ -40,7 +40,6 @@ class Collector {
   }
   void SetFile(CURLoption option, const std::string& path);
   void AddHeader(const std::string& line);
-  void AddHeaders(std::string_view configured);
 
   std::unique_ptr<curl_slist, FreeHeaders> headers_;
   std::unique_ptr<CURL, CloseHandle> handle_;

@@ -133,7 +133,7 @@ struct Config {
   std::chrono::milliseconds export_timeout{2000};
   /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
   std::string otlp_endpoint = "http://localhost:4318/v1/traces";
-  std::string otlp_headers{};             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
+  Strings otlp_headers{};                 ///< OTEL_EXPORTER_OTLP_HEADERS: as they are sent, fit for a request
   std::string otlp_certificate{};         ///< OTEL_EXPORTER_OTLP_CERTIFICATE: file of the CA to trust
   std::string otlp_client_certificate{};  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
   std::string otlp_client_key{};          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file

@@ -75,7 +75,7 @@ TEST(TraceConfig, TakesEveryVariable) {
   EXPECT_EQ(result.config.batch_size, 10u);
   EXPECT_EQ(result.config.schedule_delay, 20ms);
   EXPECT_EQ(result.config.export_timeout, 300ms);
-  EXPECT_EQ(result.config.otlp_headers, "authorization=Bearer%20x");
+  EXPECT_THAT(result.config.otlp_headers, ElementsAre(Pair("authorization", "Bearer x")));
   EXPECT_EQ(result.config.otlp_certificate, "/ca.pem");
   EXPECT_EQ(result.config.otlp_endpoint, "https://alloy:4318/v1/traces");
 }
@@ -89,7 +89,7 @@ TEST(TraceConfig, PrefersTheVariablesForTracesAlone) {
                               {"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2"}});
   EXPECT_EQ(result.config.otlp_endpoint, "http://tempo:4318/other");
   EXPECT_EQ(result.config.export_timeout, 400ms);
-  EXPECT_EQ(result.config.otlp_headers, "b=2");
+  EXPECT_THAT(result.config.otlp_headers, ElementsAre(Pair("b", "2")));
 }
 
 TEST(TraceConfig, WarnsOfAValueThatIsNotKnownAndKeepsTheDefault) {
@@ -197,6 +197,35 @@ TEST(TraceConfig, PrefersTheVariableForTheServiceName) {
   EXPECT_THAT(Read({{"OTEL_RESOURCE_ATTRIBUTES", attributes}, {"OTEL_SERVICE_NAME", "variable"}})
                   .config.resource_attributes,
               ElementsAre(Pair("service.name", "variable"), Pair("service.version", "9")));
+}
+
+TEST(TraceConfig, SkipsAHeaderThatWouldBreakTheRequestAndKeepsItsValueSecret) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"x secret=secret", "x secret"},
+      {"=secret", "''"},
+      {"evil=secret%0d%0ab", "evil"},
+      {"bell=secret%07", "bell"},
+      {"cut=secret%2", "cut"},
+      {"hex=secret%zz", "hex"},
+      {"umlaut=secret\xC3\xBC", "umlaut"},
+      {"Content-Type=text/secret", "Content-Type"},
+      {"content-length=0secret", "content-length"}};
+  for (const auto& [entry, name] : cases) {
+    const Result result = Read({{"OTEL_EXPORTER_OTLP_HEADERS", "a=1," + entry + ",b=x%3Dy"}});
+    EXPECT_THAT(result.config.otlp_headers, ElementsAre(Pair("a", "1"), Pair("b", "x=y"))) << entry;
+    EXPECT_THAT(result.warnings, ElementsAre(AllOf(HasSubstr("OTEL_EXPORTER_OTLP_HEADERS: entry 2"),
+                                                   HasSubstr(name), Not(HasSubstr("=secret")),
+                                                   Not(HasSubstr("secret%")), Not(HasSubstr("0secret")))))
+        << entry;
+    EXPECT_THAT(result.faults, IsEmpty());
+  }
+}
+
+TEST(TraceConfig, ShowsNothingOfAHeaderWithoutAName) {
+  const Result result = Read({{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "Bearer secret"}});
+  EXPECT_THAT(result.config.otlp_headers, IsEmpty());
+  EXPECT_THAT(result.warnings,
+              ElementsAre(AllOf(HasSubstr("OTEL_EXPORTER_OTLP_TRACES_HEADERS"), Not(HasSubstr("secret")))));
 }
 
 TEST(TraceConfig, ListsItsVariablesForHelpWithoutTheirValues) {

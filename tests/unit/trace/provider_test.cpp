@@ -173,7 +173,7 @@ TEST(Provider, LogsOneLineWhileTheCollectorIsAbsent) {
 TEST(Provider, SendsTheConfiguredHeaders) {
   support::FakeServer server([](const support::FakeRequest&) { return support::FakeReply{.body = ""}; });
   Config config = ExportingTo(server.url());
-  config.otlp_headers = "Authorization=Bearer%20abc, X-Scope-OrgID=dice,evil=a%0d%0ab,novalue";
+  config.otlp_headers = {{"Authorization", "Bearer abc"}, {"X-Scope-OrgID", "dice"}};
   Telemetry telemetry(config);
   telemetry.Record(1);
   ASSERT_TRUE(Eventually([&] { return telemetry.Exported() == 1; }));
@@ -181,7 +181,6 @@ TEST(Provider, SendsTheConfiguredHeaders) {
   EXPECT_EQ(request.Header("Content-Type"), "application/x-protobuf");
   EXPECT_EQ(request.Header("Authorization"), "Bearer abc");
   EXPECT_EQ(request.Header("X-Scope-OrgID"), "dice");
-  EXPECT_EQ(request.Header("evil"), "");
 }
 
 TEST(Retry, LosesNoSpanWhenTheCollectorRefusesOnce) {
