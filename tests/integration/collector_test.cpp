@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,6 +103,24 @@ TEST(Collector, GetsEverySpanBeforeTheProcessEnds) {
   }
   EXPECT_EQ(system.die_service.Stop(), 0);
   EXPECT_EQ(system.collector.Spans().size(), 300u);
+}
+
+std::map<std::string, std::string> ResourceWith(const std::string& attributes) {
+  DiceSystem system;
+  system.die_service.Set("OTEL_RESOURCE_ATTRIBUTES", attributes);
+  system.die_service.StartReady();
+  system.die_service.Get("/dice");
+  EXPECT_TRUE(Eventually([&] { return !system.collector.Spans().empty(); }));
+  return system.collector.Spans().at(0).resource;
+}
+
+TEST(Collector, GetsTheResourceDecodedOrNothingOfItWhenMalformed) {
+  const auto decoded = ResourceWith("team=dice%2Cand%20more,service.name=other");
+  EXPECT_EQ(decoded.at("team"), "dice,and more");
+  EXPECT_EQ(decoded.at("service.name"), "other");
+  const auto malformed = ResourceWith("team=dice,owner=%zz,service.name=other");
+  EXPECT_EQ(malformed.count("team") + malformed.count("owner"), 0u);
+  EXPECT_EQ(malformed.at("service.name"), "die-service");
 }
 
 TEST(Collector, CountsWhatItGot) {

@@ -5,6 +5,16 @@
 #include <iterator>
 
 namespace support {
+namespace {
+
+/// An ExportTraceServiceResponse; `rejected` and the length of `message` are below 120.
+std::string PartialSuccess(std::size_t rejected, const std::string& message) {
+  std::string partial = {'\x08', static_cast<char>(rejected), '\x12', static_cast<char>(message.size())};
+  partial += message;
+  return std::string{'\x0a', static_cast<char>(partial.size())} + partial;
+}
+
+}  // namespace
 
 OtlpReceiver::OtlpReceiver(Mode mode, std::uint16_t port)
     : mode_(mode), server_([this](const FakeRequest& request) { return Receive(request); }, port) {}
@@ -38,7 +48,13 @@ FakeReply OtlpReceiver::Receive(const FakeRequest& request) {
       throw std::runtime_error("not OTLP/HTTP with protobuf");
     }
     std::vector<Span> spans = DecodeTraces(request.body);
-    if (mode_ == Mode::kNormal || mode_ == Mode::kSlow) {
+    if (mode_ == Mode::kPicky && spans.size() > 1) {
+      reply.body = PartialSuccess(spans.size() - 1, "no room");
+      spans.resize(1);
+    }
+    const bool refused = mode_ == Mode::kRefusing || (mode_ == Mode::kStarting && !started_.exchange(true));
+    if (refused) reply.status = 503;
+    if (!refused && mode_ != Mode::kHanging) {
       std::lock_guard lock(mutex_);
       std::move(spans.begin(), spans.end(), std::back_inserter(spans_));
     }
@@ -47,7 +63,6 @@ FakeReply OtlpReceiver::Receive(const FakeRequest& request) {
     reply.status = 400;
     return reply;
   }
-  if (mode_ == Mode::kRefusing) reply.status = 503;
   if (mode_ == Mode::kSlow) reply.delay = 1s;
   reply.hang = mode_ == Mode::kHanging;
   return reply;

@@ -19,6 +19,8 @@ class OtlpReceiver {
     kNormal,
     kSlow,      ///< answers after a second
     kRefusing,  ///< answers 503
+    kStarting,  ///< answers 503 once
+    kPicky,     ///< keeps the first span of a request and rejects the others
     kHanging,   ///< reads and never answers
   };
 
@@ -41,6 +43,7 @@ class OtlpReceiver {
   FakeReply Receive(const FakeRequest& request);
 
   const Mode mode_;
+  std::atomic<bool> started_ = false;
   mutable std::mutex mutex_;
   std::vector<Span> spans_;
   std::atomic<std::size_t> malformed_ = 0;

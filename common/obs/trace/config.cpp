@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <limits>
 #include <optional>
 
 #include "obs/trace/list.h"
+#include "obs/trace/pair.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
@@ -16,6 +19,7 @@ using std::chrono::milliseconds;
 
 constexpr std::int64_t kMaxQueue = 1'000'000;
 constexpr std::int64_t kMaxMilliseconds = 3'600'000;
+constexpr std::int64_t kMaxLimit = std::numeric_limits<std::int32_t>::max();
 
 std::string ToLower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -84,6 +88,14 @@ class Reader {
         InRange<std::int64_t>(name, static_cast<std::int64_t>(fallback), 1, kMaxQueue, help));
   }
 
+  /// OTEL_SPAN_<suffix>, or else OTEL_<suffix>.
+  std::size_t Limit(std::string_view suffix, std::size_t fallback, std::string_view help) {
+    const auto general = InRange<std::int64_t>(fmt::format("OTEL_{}", suffix),
+                                               static_cast<std::int64_t>(fallback), 0, kMaxLimit, help);
+    return static_cast<std::size_t>(InRange<std::int64_t>(fmt::format("OTEL_SPAN_{}", suffix), general, 0,
+                                                          kMaxLimit, "the same for spans alone"));
+  }
+
   milliseconds Milliseconds(std::string_view name, milliseconds fallback, std::string_view help) {
     return milliseconds(InRange<std::int64_t>(name, fallback.count(), 1, kMaxMilliseconds, help));
   }
@@ -104,13 +116,19 @@ log::Level ToLevel(std::string_view name) {
   return log::Level::kWarn;
 }
 
+struct OtlpVariable {
+  std::string name;
+  std::string value;
+};
+
 /// OTEL_EXPORTER_OTLP_TRACES_<suffix>, or else OTEL_EXPORTER_OTLP_<suffix>. Neither is the other's default in
 /// the table of variables, where a secret must not appear.
-std::string OtlpString(config::Parser& parser, std::string_view suffix, std::string_view help) {
-  const std::string general = parser.String(fmt::format("OTEL_EXPORTER_OTLP_{}", suffix), "", help);
-  const std::string special =
-      parser.String(fmt::format("OTEL_EXPORTER_OTLP_TRACES_{}", suffix), "", "the same for traces alone");
-  return special.empty() ? general : special;
+OtlpVariable ReadOtlpVariable(config::Parser& parser, std::string_view suffix, std::string_view help) {
+  OtlpVariable general{.name = fmt::format("OTEL_EXPORTER_OTLP_{}", suffix), .value = {}};
+  OtlpVariable special{.name = fmt::format("OTEL_EXPORTER_OTLP_TRACES_{}", suffix), .value = {}};
+  general.value = parser.String(general.name, "", help);
+  special.value = parser.String(special.name, "", "the same for traces alone");
+  return special.value.empty() ? general : special;
 }
 
 bool IsHttpUrl(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
@@ -137,21 +155,103 @@ std::string ReadEndpoint(config::Parser& parser, Reader& reader, const std::stri
   return IsHttpUrl(url) ? url : general;
 }
 
-void ReadOtlp(config::Parser& parser, Reader& reader, Config& config) {
+/// The exporter's own, which say what the body is.
+bool IsReserved(std::string_view name) {
+  static constexpr std::array<std::string_view, 4> kReserved = {"content-type", "content-length",
+                                                                "content-encoding", "transfer-encoding"};
+  return std::find(kReserved.begin(), kReserved.end(), ToLower(std::string(name))) != kReserved.end();
+}
+
+bool IsPrintable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+/// Skips what would break the request. The warnings show no value, and nothing of an entry without a name:
+/// both may be secrets.
+Config::Strings ParseHeaders(const OtlpVariable& variable, std::vector<std::string>& warnings) {
+  Config::Strings headers;
+  int count = 0;
+  ForEachItem(variable.value, ',', [&](std::string_view entry) {
+    ++count;
+    const auto skip = [&](std::string_view name, std::string_view why) {
+      warnings.push_back(fmt::format("{}: entry {}{} is skipped: {}", variable.name, count, name, why));
+    };
+    const auto pair = SplitPair(entry);
+    if (!pair) return skip("", "it has no '='");
+    const auto value = PercentDecoded(pair->second);
+    const std::string name = fmt::format(" ('{}')", pair->first);
+    if (!IsToken(pair->first)) return skip(name, "its name is none that HTTP knows");
+    if (IsReserved(pair->first)) return skip(name, "the exporter sends its own");
+    if (!value || !IsPrintable(*value)) return skip(name, "its value is not printable text, percent-encoded");
+    headers[std::string(pair->first)] = *value;
+  });
+  return headers;
+}
+
+void ReadOtlp(config::Parser& parser, Reader& reader, Config& config, std::vector<std::string>& warnings) {
   config.otlp_endpoint = ReadEndpoint(parser, reader, config.otlp_endpoint);
   config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", config.export_timeout,
-                                              "milliseconds that one export may take");
+                                              "milliseconds that one export may take, with all its attempts");
   config.export_timeout = reader.Milliseconds("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", config.export_timeout,
                                               "the same for traces alone");
-  config.otlp_headers = OtlpString(parser, "HEADERS", "sent to the collector: name=value,...");
-  config.otlp_certificate = OtlpString(parser, "CERTIFICATE", "file of the CA that signed the collector's");
-  config.otlp_client_certificate = OtlpString(parser, "CLIENT_CERTIFICATE", "file of our certificate");
-  config.otlp_client_key = OtlpString(parser, "CLIENT_KEY", "file of our certificate's key");
+  const OtlpVariable headers = ReadOtlpVariable(parser, "HEADERS", "sent to the collector: name=value,...");
+  config.otlp_headers = ParseHeaders(headers, warnings);
+  config.otlp_certificate =
+      ReadOtlpVariable(parser, "CERTIFICATE", "file of the CA that signed the collector's").value;
+  config.otlp_client_certificate =
+      ReadOtlpVariable(parser, "CLIENT_CERTIFICATE", "file of our certificate").value;
+  config.otlp_client_key = ReadOtlpVariable(parser, "CLIENT_KEY", "file of our certificate's key").value;
   for (const char* name : {"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"}) {
     reader.Choice(name, "http/protobuf", {"http/protobuf"}, "the only protocol there is");
   }
   for (const char* name : {"OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"}) {
     reader.Choice(name, "none", {"none"}, "requests are not compressed");
+  }
+}
+
+/// OTEL_RESOURCE_ATTRIBUTES; nothing when any of it is malformed, as the specification asks.
+std::optional<Config::Strings> ParseResource(std::string_view text) {
+  Config::Strings attributes;
+  bool valid = true;
+  ForEachItem(text, ',', [&](std::string_view item) {
+    const auto pair = SplitPair(item);
+    const auto name = pair ? PercentDecoded(pair->first) : std::nullopt;
+    const auto value = pair ? PercentDecoded(pair->second) : std::nullopt;
+    if (name && !name->empty() && value) {
+      attributes[*name] = *value;
+    } else {
+      valid = false;
+    }
+  });
+  return valid ? std::optional(std::move(attributes)) : std::nullopt;
+}
+
+/// What the environment says of the service, the name in OTEL_SERVICE_NAME before that among the attributes.
+Config::Strings ReadResource(config::Parser& parser, std::vector<std::string>& warnings) {
+  const std::string name = parser.String("OTEL_SERVICE_NAME", "", "service.name, instead of the program's");
+  const std::string text = parser.String("OTEL_RESOURCE_ATTRIBUTES", "",
+                                         "attributes of every span: name=value,... percent-encoded");
+  auto attributes = ParseResource(text);
+  if (!attributes) {
+    warnings.push_back(fmt::format(
+        "OTEL_RESOURCE_ATTRIBUTES must be name=value,... percent-encoded, but is '{}': using none of it",
+        text));
+    attributes.emplace();
+  }
+  if (!name.empty()) {
+    (*attributes)["service.name"] = name;
+  }
+  return *std::move(attributes);
+}
+
+void ReadLimits(config::Parser& parser, Reader& reader, SpanLimits& limits) {
+  limits.attributes = reader.Limit("ATTRIBUTE_COUNT_LIMIT", limits.attributes,
+                                   "attributes of a span at most; more are dropped and counted");
+  limits.attribute_length = reader.Limit("ATTRIBUTE_VALUE_LENGTH_LIMIT", limits.attribute_length,
+                                         "characters of an attribute; never more than 4096 bytes");
+  for (const char* name : {"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
+                           "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"}) {
+    parser.Document(name, "128", "no effect: spans have neither events nor links");
   }
 }
 
@@ -189,9 +289,12 @@ Config ReadConfig(config::Parser& parser, std::string service_name, std::string 
   }
   config.schedule_delay = reader.Milliseconds("OTEL_BSP_SCHEDULE_DELAY", config.schedule_delay,
                                               "milliseconds between exports of less than a batch");
-  ReadOtlp(parser, reader, config);
-  parser.Document("OTEL_SERVICE_NAME", "", "service.name, instead of the program's");
-  parser.Document("OTEL_RESOURCE_ATTRIBUTES", "", "attributes of every span: name=value,...");
+  ReadLimits(parser, reader, config.limits);
+  ReadOtlp(parser, reader, config, warnings);
+  config.export_timeout =
+      std::min(config.export_timeout, reader.Milliseconds("OTEL_BSP_EXPORT_TIMEOUT", config.export_timeout,
+                                                          "the same; the smaller of the two holds"));
+  config.resource_attributes = ReadResource(parser, warnings);
   return config;
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 namespace otel = opentelemetry::trace;
 namespace sdk = opentelemetry::sdk;
-using sdk::common::ExportResult;
 using sdk::trace::Recordable;
 using sdk::trace::SpanData;
 
@@ -96,22 +95,18 @@ void Write(const log::Logger& logger, const SpanData& span) {
                      {"attributes", std::string_view(attributes)}});
 }
 
-class ConsoleExporter final : public sdk::trace::SpanExporter {
+class ConsoleExporter final : public Exporter {
  public:
   explicit ConsoleExporter(const log::Logger& logger) : logger_(logger) {}
 
-  std::unique_ptr<Recordable> MakeRecordable() noexcept override { return std::make_unique<SpanData>(); }
+  std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<SpanData>(); }
 
-  ExportResult Export(
-      const opentelemetry::nostd::span<std::unique_ptr<Recordable>>& spans) noexcept override {
-    for (const auto& span : spans) {
+  std::size_t Export(const Batch& batch, const Account&) override {
+    for (const auto& span : batch) {
       Write(logger_, static_cast<const SpanData&>(*span));
     }
-    return ExportResult::kSuccess;
+    return batch.size();
   }
-
-  bool ForceFlush(std::chrono::microseconds) noexcept override { return true; }
-  bool Shutdown(std::chrono::microseconds) noexcept override { return true; }
 
  private:
   const log::Logger logger_;
@@ -119,7 +114,7 @@ class ConsoleExporter final : public sdk::trace::SpanExporter {
 
 }  // namespace
 
-std::unique_ptr<sdk::trace::SpanExporter> MakeConsoleExporter(const log::Logger& logger) {
+std::unique_ptr<Exporter> MakeConsoleExporter(const log::Logger& logger) {
   return std::make_unique<ConsoleExporter>(logger);
 }
 

@@ -1,127 +1,47 @@
 #include "obs/trace/exporter.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <stdexcept>
+#include <chrono>
+#include <random>
 #include <string>
 #include <utility>
 
-#include "obs/trace/list.h"
+#include "obs/trace/collector.h"
+#include "obs/trace/otlp_response.h"
 #include "obs/trace/otlp_span.h"
+#include "obs/trace/pipeline.h"
 #include "obs/trace/throttle.h"
 
 namespace obs::trace {
 namespace {
 
 namespace sdk = opentelemetry::sdk;
-using sdk::common::ExportResult;
 using sdk::trace::Recordable;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
-struct FreeHeaders {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-struct CloseHandle {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-using Headers = std::unique_ptr<curl_slist, FreeHeaders>;
-
-void Add(Headers& headers, const std::string& line) {
-  if (curl_slist* list = curl_slist_append(headers.get(), line.c_str())) {
-    static_cast<void>(headers.release());
-    headers.reset(list);
-  }
-}
-
-std::string PercentDecoded(std::string_view text) {
-  if (text.empty()) {  // which libcurl would take for a string of unknown length
-    return {};
-  }
-  int size = 0;
-  char* decoded = curl_easy_unescape(nullptr, text.data(), static_cast<int>(text.size()), &size);
-  std::string copy(decoded ? decoded : "", decoded ? static_cast<std::size_t>(size) : 0);
-  curl_free(decoded);
-  return copy;
-}
-
-bool IsPrintable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
-}
-
-/// `configured`: name=value pairs, percent-encoded, as OTEL_EXPORTER_OTLP_HEADERS has them.
-Headers MakeHeaders(std::string_view configured) {
-  Headers headers;
-  Add(headers, "Content-Type: application/x-protobuf");
-  Add(headers, "Expect:");
-  ForEachItem(configured, ',', [&headers](std::string_view pair) {
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    const std::string value = PercentDecoded(Trim(pair.substr(std::min(equals + 1, pair.size()))));
-    if (equals > 0 && equals < pair.size() && IsPrintable(value)) {
-      Add(headers, fmt::format("{}: {}", Trim(pair.substr(0, equals)), value));
-    }
-  });
-  return headers;
-}
-
-std::size_t Discard(char*, std::size_t size, std::size_t count, void*) { return size * count; }
-
-/// Posts to one URL over one kept-alive connection. Not thread-safe.
-class Collector {
+/// The pauses between attempts: each twice as long as the last, and shorter by chance by up to a half, so
+/// that services that lost the same collector do not all come back at once.
+class Backoff {
  public:
-  explicit Collector(const Config& config) : headers_(MakeHeaders(config.otlp_headers)) {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    handle_.reset(curl_easy_init());
-    if (!handle_) {
-      throw std::runtime_error("libcurl cannot be initialised");
-    }
-    const auto timeout = static_cast<long>(config.export_timeout.count());
-    Set(CURLOPT_URL, config.otlp_endpoint.c_str());
-    Set(CURLOPT_PROTOCOLS_STR, "http,https");
-    Set(CURLOPT_HTTPHEADER, headers_.get());
-    Set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
-    Set(CURLOPT_TIMEOUT_MS, timeout);
-    Set(CURLOPT_CONNECTTIMEOUT_MS, timeout);
-    Set(CURLOPT_NOSIGNAL, 1L);
-    Set(CURLOPT_WRITEFUNCTION, &Discard);
-    Set(CURLOPT_ERRORBUFFER, error_.data());
-    SetFile(CURLOPT_CAINFO, config.otlp_certificate);
-    SetFile(CURLOPT_SSLCERT, config.otlp_client_certificate);
-    SetFile(CURLOPT_SSLKEY, config.otlp_client_key);
-  }
-
-  /// What went wrong; empty when the collector took it.
-  std::string Post(std::string_view body) {
-    error_[0] = '\0';
-    Set(CURLOPT_POSTFIELDS, body.data());
-    Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-    if (const CURLcode code = curl_easy_perform(handle_.get()); code != CURLE_OK) {
-      return error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
-    }
-    long status = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
-    return status / 100 == 2 ? std::string() : fmt::format("the collector answered {}", status);
+  milliseconds Next() {
+    const milliseconds longest = std::exchange(longest_, std::min(2 * longest_, kMax));
+    std::uniform_int_distribution<milliseconds::rep> pause(longest.count() / 2, longest.count());
+    return milliseconds(pause(random_));
   }
 
  private:
-  template <typename Value>
-  void Set(CURLoption option, Value value) {
-    curl_easy_setopt(handle_.get(), option, value);
-  }
-  void SetFile(CURLoption option, const std::string& path) {
-    if (!path.empty()) {
-      Set(option, path.c_str());
-    }
-  }
+  static constexpr milliseconds kFirst{100};
+  static constexpr milliseconds kMax{5000};
 
-  Headers headers_;
-  std::unique_ptr<CURL, CloseHandle> handle_;
-  std::array<char, CURL_ERROR_SIZE> error_{};
+  std::minstd_rand random_{std::random_device{}()};
+  milliseconds longest_ = kFirst;
 };
 
 /// Takes the spans apart: what is encoded need not wait for the collector.
-std::string Encode(const opentelemetry::nostd::span<std::unique_ptr<Recordable>>& batch) {
+std::string Encode(const Exporter::Batch& batch) {
   std::string spans;
   for (std::unique_ptr<Recordable>& span : batch) {
     AppendSpan(spans, static_cast<const OtlpSpan&>(*span));
@@ -130,43 +50,79 @@ std::string Encode(const opentelemetry::nostd::span<std::unique_ptr<Recordable>>
   return spans;
 }
 
-class OtlpExporter final : public sdk::trace::SpanExporter {
+class OtlpExporter final : public Exporter {
  public:
   OtlpExporter(const Config& config, const sdk::resource::Resource& resource, const log::Logger& logger)
-      : origin_(resource, "obs", config.service_version), collector_(config), logger_(logger) {}
+      : origin_(resource, "obs", config.service_version),
+        timeout_(config.export_timeout),
+        limits_(config.limits),
+        collector_(config),
+        logger_(logger) {}
 
-  std::unique_ptr<Recordable> MakeRecordable() noexcept override { return std::make_unique<OtlpSpan>(); }
+  std::unique_ptr<Recordable> MakeRecordable() override { return std::make_unique<OtlpSpan>(limits_); }
 
-  ExportResult Export(
-      const opentelemetry::nostd::span<std::unique_ptr<Recordable>>& batch) noexcept override {
-    const std::string error = collector_.Post(EncodeRequest(origin_, Encode(batch)));
-    if (error.empty()) {
-      return ExportResult::kSuccess;
+  std::size_t Export(const Batch& batch, const Account& account) override {
+    const Collector::Answer answer = Deliver(EncodeRequest(origin_, Encode(batch)), account);
+    if (!answer.error.empty()) {
+      ReportLoss(answer.error, batch.size());
+      return 0;
     }
-    lost_ += batch.size();
-    if (throttle_.Pass()) {
-      logger_.Warn("Spans could not be exported", {{"error", std::string_view(error)}, {"spans", lost_}});
-      lost_ = 0;
-    }
-    return ExportResult::kFailure;
+    return batch.size() - Rejected(DecodeResponse(answer.body), batch.size());
   }
 
-  bool ForceFlush(std::chrono::microseconds) noexcept override { return true; }
-  bool Shutdown(std::chrono::microseconds) noexcept override { return true; }
-
  private:
+  /// The answer to the last attempt.
+  Collector::Answer Deliver(const std::string& request, const Account& account) {
+    const auto deadline = steady_clock::now() + timeout_;
+    const auto left = [deadline] {
+      return std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
+    };
+    Backoff backoff;
+    for (;;) {
+      Collector::Answer answer = collector_.Post(request, left());
+      if (!answer.temporary) {
+        return answer;
+      }
+      const milliseconds pause = answer.retry_after.count() > 0 ? answer.retry_after : backoff.Next();
+      if (pause >= left() || !account.Rest(pause)) {
+        return answer;
+      }
+    }
+  }
+
+  /// How many of `count` spans the collector rejected. Sending these again would not help (OTLP forbids it).
+  std::size_t Rejected(const PartialSuccess& partial, std::size_t count) {
+    const auto rejected = static_cast<std::size_t>(std::min<std::uint64_t>(partial.rejected_spans, count));
+    if (rejected > 0) {
+      ReportLoss(fmt::format("the collector rejected spans: {}", partial.message), rejected);
+    } else if (!partial.message.empty() && warning_throttle_.Pass()) {
+      logger_.Warn("The collector warns", {{"warning", std::string_view(partial.message)}});
+    }
+    return rejected;
+  }
+
+  void ReportLoss(std::string_view error, std::size_t count) {
+    lost_ += count;
+    if (loss_throttle_.Pass()) {
+      logger_.Warn("Spans could not be exported", {{"error", error}, {"spans", lost_}});
+      lost_ = 0;
+    }
+  }
+
   const OtlpOrigin origin_;
+  const milliseconds timeout_;
+  const SpanLimits limits_;
   Collector collector_;
   const log::Logger logger_;
-  Throttle throttle_;
+  Throttle loss_throttle_;
+  Throttle warning_throttle_;
   std::uint64_t lost_ = 0;  ///< since the last line about it
 };
 
 }  // namespace
 
-std::unique_ptr<sdk::trace::SpanExporter> MakeOtlpExporter(const Config& config,
-                                                           const sdk::resource::Resource& resource,
-                                                           const log::Logger& logger) {
+std::unique_ptr<Exporter> MakeOtlpExporter(const Config& config, const sdk::resource::Resource& resource,
+                                           const log::Logger& logger) {
   return std::make_unique<OtlpExporter>(config, resource, logger);
 }
 

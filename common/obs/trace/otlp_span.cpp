@@ -41,6 +41,7 @@ constexpr int kSpanKind = 6;
 constexpr int kSpanStart = 7;
 constexpr int kSpanEnd = 8;
 constexpr int kSpanAttributes = 9;
+constexpr int kSpanDroppedAttributes = 10;
 constexpr int kSpanStatus = 15;
 constexpr int kSpanFlags = 16;
 constexpr int kStatusMessage = 2;
@@ -97,10 +98,10 @@ void AppendBytesUnlessEmpty(std::string& out, int number, std::string_view bytes
   }
 }
 
-/// Cut at kMaxTextBytes, and what is not UTF-8 replaced by U+FFFD.
-std::string Repair(std::string_view text) {
+/// Cut at kMaxTextBytes or `max_characters`, and what is not UTF-8 replaced by U+FFFD.
+std::string Repair(std::string_view text, std::size_t max_characters = kMaxTextBytes) {
   std::string repaired;
-  while (!text.empty()) {
+  for (; !text.empty() && max_characters > 0; --max_characters) {
     const std::size_t length = text::Utf8SequenceLength(text);
     const std::string_view character = length == 0 ? "\xEF\xBF\xBD" : text.substr(0, length);
     if (repaired.size() + character.size() > kMaxTextBytes) {
@@ -112,7 +113,10 @@ std::string Repair(std::string_view text) {
   return repaired;
 }
 
-bool IsFit(std::string_view text) { return text.size() <= kMaxTextBytes && text::IsUtf8(text); }
+/// A character has a byte at least, so that few bytes are few characters.
+bool IsFit(std::string_view text, std::size_t max_characters) {
+  return text.size() <= std::min(kMaxTextBytes, max_characters) && text::IsUtf8(text);
+}
 
 /// A KeyValue field whose AnyValue is `head` and then `tail`.
 void AppendKeyValue(std::string& out, int number, std::string_view key, std::string_view head,
@@ -132,7 +136,8 @@ void AppendText(std::string& out, int number, std::string_view key, std::string_
 
 /// Takes the alternatives of both variants of the SDK, AttributeValue and OwnedAttributeValue.
 template <typename Value>
-void AppendAttribute(std::string& out, int number, std::string_view key, const Value& value) {
+void AppendAttribute(std::string& out, int number, std::string_view key, const Value& value,
+                     std::size_t max_characters = kMaxTextBytes) {
   std::string any;
   if constexpr (std::is_same_v<Value, bool>) {
     AppendInteger(any, field::kAnyBool, value);
@@ -145,10 +150,10 @@ void AppendAttribute(std::string& out, int number, std::string_view key, const V
     AppendKeyValue(out, number, key, any, {});
   } else if constexpr (std::is_constructible_v<nostd::string_view, const Value&>) {
     const std::string_view text = FromOtel(nostd::string_view(value));
-    if (IsFit(text)) {
+    if (IsFit(text, max_characters)) {
       AppendText(out, number, key, text);
     } else {
-      AppendText(out, number, key, Repair(text));
+      AppendText(out, number, key, Repair(text, max_characters));
     }
   }
 }
@@ -164,8 +169,8 @@ std::size_t ReadVarint(std::string_view bytes, std::size_t& at) {
   }
 }
 
-/// Takes the KeyValue with this key out of bytes that AppendKeyValue wrote.
-void Erase(std::string& attributes, std::string_view key) {
+/// Takes the KeyValue with this key out of bytes that AppendKeyValue wrote. False when there is none.
+bool Erase(std::string& attributes, std::string_view key) {
   for (std::size_t begin = 0; begin < attributes.size();) {
     std::size_t at = begin + 1;
     const std::size_t size = ReadVarint(attributes, at);
@@ -174,10 +179,11 @@ void Erase(std::string& attributes, std::string_view key) {
     const std::size_t key_size = ReadVarint(attributes, at);
     if (std::string_view(attributes).substr(at, key_size) == key) {
       attributes.erase(begin, end - begin);
-      return;
+      return true;
     }
     begin = end;
   }
+  return false;
 }
 
 std::uint64_t ToOtlp(otel::SpanKind kind) {
@@ -221,12 +227,18 @@ void OtlpSpan::SetAttribute(nostd::string_view key,
   if (attributes_.empty()) {
     constexpr std::size_t kUsualBytes = 240;
     attributes_.reserve(kUsualBytes);
-  } else {
-    Erase(attributes_, FromOtel(key));
+  } else if (Erase(attributes_, FromOtel(key))) {
+    --attribute_count_;
   }
+  if (attribute_count_ >= limits_.attributes) {
+    ++dropped_attributes_;
+    return;
+  }
+  ++attribute_count_;
   nostd::visit(
       [&](const auto& alternative) {
-        AppendAttribute(attributes_, field::kSpanAttributes, FromOtel(key), alternative);
+        AppendAttribute(attributes_, field::kSpanAttributes, FromOtel(key), alternative,
+                        limits_.attribute_length);
       },
       value);
 }
@@ -250,6 +262,9 @@ void OtlpSpan::AppendTo(std::string& message) const {
   AppendFixed(message, field::kSpanStart, static_cast<std::uint64_t>(start_.count()));
   AppendFixed(message, field::kSpanEnd, static_cast<std::uint64_t>((start_ + duration_).count()));
   message += attributes_;
+  if (dropped_attributes_ > 0) {
+    AppendInteger(message, field::kSpanDroppedAttributes, dropped_attributes_);
+  }
   if (status_ != otel::StatusCode::kUnset) {
     std::string status;
     AppendBytesUnlessEmpty(status, field::kStatusMessage, status_message_);

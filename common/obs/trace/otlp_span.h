@@ -9,18 +9,24 @@
 #include <string>
 #include <string_view>
 
+#include "obs/trace/tracer.h"
+
 namespace obs::trace {
 
 /// What the SDK records a span into. Attributes are kept as the bytes that OTLP sends
 /// (opentelemetry-proto 1.x, trace.proto, protobuf wire format), so that a waiting span is small and
 /// exporting it is a copy.
 ///
-/// Text becomes valid UTF-8 of at most 4096 bytes: a collector refuses the whole request for one bad byte.
+/// Text becomes valid UTF-8 of at most 4096 bytes, and that of an attribute keeps to `limits` besides: a
+/// collector refuses the whole request for one bad byte.
 class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
  public:
+  explicit OtlpSpan(const SpanLimits& limits) : limits_(limits) {}
+
   void SetIdentity(const opentelemetry::trace::SpanContext& span,
                    opentelemetry::trace::SpanId parent) noexcept override;
-  /// The latest value of a key holds. Lists are left out: obs::trace::Attribute has none.
+  /// The latest value of a key holds, and a key beyond the limit is dropped. Lists are left out:
+  /// obs::trace::Attribute has none.
   void SetAttribute(opentelemetry::nostd::string_view key,
                     const opentelemetry::common::AttributeValue& value) noexcept override;
   void SetStatus(opentelemetry::trace::StatusCode code,
@@ -46,6 +52,9 @@ class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
   void AppendTo(std::string& message) const;
 
  private:
+  SpanLimits limits_;
+  std::size_t attribute_count_ = 0;
+  std::size_t dropped_attributes_ = 0;
   std::array<char, 16> trace_id_{};
   std::array<char, 8> span_id_{};
   std::array<char, 8> parent_id_{};

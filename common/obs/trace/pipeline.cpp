@@ -2,6 +2,7 @@
 
 #include <opentelemetry/sdk/trace/batch_span_processor_factory.h>
 #include <opentelemetry/sdk/trace/batch_span_processor_options.h>
+#include <opentelemetry/sdk/trace/exporter.h>
 #include <opentelemetry/sdk/trace/recordable.h>
 
 #include <utility>
@@ -15,26 +16,24 @@ using sdk::trace::Recordable;
 
 class CountingExporter final : public sdk::trace::SpanExporter {
  public:
-  CountingExporter(std::unique_ptr<SpanExporter> exporter, std::shared_ptr<Account> account)
+  CountingExporter(std::unique_ptr<Exporter> exporter, std::shared_ptr<Account> account)
       : exporter_(std::move(exporter)), account_(std::move(account)) {}
 
   std::unique_ptr<Recordable> MakeRecordable() noexcept override { return exporter_->MakeRecordable(); }
 
-  ExportResult Export(
-      const opentelemetry::nostd::span<std::unique_ptr<Recordable>>& spans) noexcept override {
-    account_->Take(spans.size());
-    const ExportResult result = account_->abandoned() ? ExportResult::kFailure : exporter_->Export(spans);
-    account_->Settle(spans.size(), result == ExportResult::kSuccess);
-    return result;
+  ExportResult Export(const Exporter::Batch& batch) noexcept override {
+    account_->Take(batch.size());
+    const std::size_t exported = account_->abandoned() ? 0 : exporter_->Export(batch, *account_);
+    account_->Settle(exported, batch.size() - exported);
+    return exported == batch.size() ? ExportResult::kSuccess : ExportResult::kFailure;
   }
 
-  bool ForceFlush(std::chrono::microseconds timeout) noexcept override {
-    return exporter_->ForceFlush(timeout);
-  }
-  bool Shutdown(std::chrono::microseconds timeout) noexcept override { return exporter_->Shutdown(timeout); }
+  // An export is over when Export returns.
+  bool ForceFlush(std::chrono::microseconds) noexcept override { return true; }
+  bool Shutdown(std::chrono::microseconds) noexcept override { return true; }
 
  private:
-  std::unique_ptr<SpanExporter> exporter_;
+  std::unique_ptr<Exporter> exporter_;
   std::shared_ptr<Account> account_;
 };
 
@@ -83,7 +82,20 @@ bool Account::Admit() {
   return false;
 }
 
-std::unique_ptr<sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<sdk::trace::SpanExporter> exporter,
+void Account::End(std::atomic<bool>& flag) {
+  {
+    const std::lock_guard lock(mutex_);  // or Rest may look, miss it and then sleep
+    flag = true;
+  }
+  ending_.notify_all();
+}
+
+bool Account::Rest(std::chrono::milliseconds pause) const {
+  std::unique_lock lock(mutex_);
+  return !ending_.wait_for(lock, pause, [this] { return closed_ || abandoned_; });
+}
+
+std::unique_ptr<sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<Exporter> exporter,
                                                         const Config& config,
                                                         std::shared_ptr<Account> account) {
   sdk::trace::BatchSpanProcessorOptions options;

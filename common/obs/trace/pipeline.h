@@ -1,12 +1,15 @@
 #pragma once
 
-#include <opentelemetry/sdk/trace/exporter.h>
 #include <opentelemetry/sdk/trace/processor.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
+#include "obs/trace/exporter.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
@@ -21,14 +24,19 @@ class Account {
   bool Admit();
   /// The exporter took `count` spans off the queue.
   void Take(std::size_t count) { waiting_ -= count; }
-  /// What became of `count` spans that the exporter took.
-  void Settle(std::size_t count, bool exported) { (exported ? exported_ : failed_) += count; }
+  /// What became of spans that the exporter took.
+  void Settle(std::size_t exported, std::size_t failed) {
+    exported_ += exported;
+    failed_ += failed;
+  }
   /// Admits no more.
-  void Close() { closed_ = true; }
+  void Close() { End(closed_); }
   /// After the last export: what the queue lost while it was closing counts as dropped.
   void Drain() { dropped_ += waiting_.exchange(0); }
   /// Nobody waits for the exporter any longer: what is still queued shall fail at once.
-  void Abandon() { abandoned_ = true; }
+  void Abandon() { End(abandoned_); }
+  /// Waits before another attempt. False, and at once, when it is closed or abandoned.
+  bool Rest(std::chrono::milliseconds pause) const;
 
   bool abandoned() const { return abandoned_; }
   std::size_t capacity() const { return capacity_; }
@@ -38,6 +46,8 @@ class Account {
   std::uint64_t dropped() const { return dropped_; }
 
  private:
+  void End(std::atomic<bool>& flag);
+
   const std::size_t capacity_;
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::uint64_t> exported_{0};
@@ -45,11 +55,13 @@ class Account {
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<bool> closed_{false};
   std::atomic<bool> abandoned_{false};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable ending_;
 };
 
 /// The SDK's batch processor before `exporter`, both wrapped so that `account` is exact.
-std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakePipeline(
-    std::unique_ptr<opentelemetry::sdk::trace::SpanExporter> exporter, const Config& config,
-    std::shared_ptr<Account> account);
+std::unique_ptr<opentelemetry::sdk::trace::SpanProcessor> MakePipeline(std::unique_ptr<Exporter> exporter,
+                                                                       const Config& config,
+                                                                       std::shared_ptr<Account> account);
 
 }  // namespace obs::trace

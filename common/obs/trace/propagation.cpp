@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "obs/trace/list.h"
+#include "obs/trace/pair.h"
 
 namespace obs::trace {
 namespace {
@@ -51,15 +52,6 @@ class Writer final : public opentelemetry::context::propagation::TextMapCarrier 
   const Propagator::Set& set_;
 };
 
-/// RFC 9110, section 5.6.2.
-bool IsToken(std::string_view text) {
-  static constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           kSymbols.find(c) != std::string_view::npos;
-  });
-}
-
 bool IsBaggageValue(std::string_view text) {
   static constexpr std::string_view kForbidden = "\",;\\";
   return std::all_of(text.begin(), text.end(), [](char c) {
@@ -68,9 +60,8 @@ bool IsBaggageValue(std::string_view text) {
 }
 
 bool IsPair(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  return equals != std::string_view::npos && IsToken(Trim(text.substr(0, equals))) &&
-         IsBaggageValue(Trim(text.substr(equals + 1)));
+  const auto pair = SplitPair(text);
+  return pair && IsToken(pair->first) && IsBaggageValue(pair->second);
 }
 
 bool IsBaggageMember(std::string_view member) {

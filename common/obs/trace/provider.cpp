@@ -57,19 +57,34 @@ std::string MakeUuid() {
                      random() & 0xFFF, 0x8000 | (random() & 0x3FFF), random() & 0xFFFF, random());
 }
 
+/// Resource::Create would read OTEL_RESOURCE_ATTRIBUTES by itself, and not decode it.
+class ConfiguredResource final : public sdk::resource::ResourceDetector {
+ public:
+  explicit ConfiguredResource(sdk::resource::ResourceAttributes attributes)
+      : attributes_(std::move(attributes)) {}
+  sdk::resource::Resource Detect() override {
+    return sdk::resource::Resource::GetDefault().Merge(Create(attributes_));
+  }
+
+ private:
+  sdk::resource::ResourceAttributes attributes_;
+};
+
 sdk::resource::Resource MakeResource(const Config& config) {
-  const auto ours = sdk::resource::Resource::Create({{"service.name", config.service_name},
-                                                     {"service.version", config.service_version},
-                                                     {"service.instance.id", MakeUuid()}});
-  // Merged last, because otherwise the SDK lets the program win over the environment.
-  return ours.Merge(sdk::resource::OTELResourceDetector().Detect());
+  sdk::resource::ResourceAttributes attributes = {{"service.name", config.service_name},
+                                                  {"service.version", config.service_version},
+                                                  {"service.instance.id", MakeUuid()}};
+  for (const auto& [name, value] : config.resource_attributes) {
+    attributes.SetAttribute(name, ToOtel(value));
+  }
+  return ConfiguredResource(std::move(attributes)).Detect();
 }
 
 /// One pipeline for each exporter named.
 Processors MakeProcessors(const Config& config, const sdk::resource::Resource& resource,
                           const log::Logger& logger, Accounts& accounts) {
   Processors processors;
-  const auto add = [&](std::unique_ptr<sdk::trace::SpanExporter> exporter) {
+  const auto add = [&](std::unique_ptr<Exporter> exporter) {
     accounts.push_back(std::make_shared<Account>(config.queue_size));
     processors.push_back(MakePipeline(std::move(exporter), config, accounts.back()));
   };

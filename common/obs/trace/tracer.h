@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -107,7 +108,15 @@ class Propagator {
 /// The value of the `traceresponse` header (W3C Trace Context Level 2) for a span; empty without one.
 std::string TraceResponse(const log::Correlation& correlation);
 
+/// Of a span that goes to a collector.
+struct SpanLimits {
+  std::size_t attributes = 128;         ///< OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT
+  std::size_t attribute_length = 4096;  ///< OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, in characters
+};
+
 struct Config {
+  using Strings = std::map<std::string, std::string>;
+
   std::string service_name{};
   std::string service_version{};
   std::string exporter = "otlp";                  ///< OTEL_TRACES_EXPORTER: otlp, console or none, or a list
@@ -118,19 +127,23 @@ struct Config {
   std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
   std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
   std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
-  std::chrono::milliseconds export_timeout{2000};    ///< OTEL_EXPORTER_OTLP_TIMEOUT
+  SpanLimits limits{};
+  /// OTEL_EXPORTER_OTLP_TIMEOUT or OTEL_BSP_EXPORT_TIMEOUT, the smaller: of one export, with all its
+  /// attempts.
+  std::chrono::milliseconds export_timeout{2000};
   /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or OTEL_EXPORTER_OTLP_ENDPOINT and "/v1/traces".
   std::string otlp_endpoint = "http://localhost:4318/v1/traces";
-  std::string otlp_headers{};             ///< OTEL_EXPORTER_OTLP_HEADERS: name=value,... percent-encoded
+  Strings otlp_headers{};                 ///< OTEL_EXPORTER_OTLP_HEADERS: as they are sent, fit for a request
   std::string otlp_certificate{};         ///< OTEL_EXPORTER_OTLP_CERTIFICATE: file of the CA to trust
   std::string otlp_client_certificate{};  ///< OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: file
   std::string otlp_client_key{};          ///< OTEL_EXPORTER_OTLP_CLIENT_KEY: file
   bool disabled = false;                  ///< OTEL_SDK_DISABLED
+  /// OTEL_RESOURCE_ATTRIBUTES, decoded, and OTEL_SERVICE_NAME: they win over what the program says of itself.
+  Strings resource_attributes{};
 };
 
-/// Reads every OTEL_ variable that concerns traces, and documents the two that the SDK reads itself. As the
-/// OpenTelemetry specification asks, a value that is not known is no fault: it becomes a sentence in
-/// `warnings`, and the default holds.
+/// Reads every OTEL_ variable that concerns traces. As the OpenTelemetry specification asks, a value that is
+/// not known is no fault: it becomes a sentence in `warnings`, and the default holds.
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
                   std::vector<std::string>& warnings);
 

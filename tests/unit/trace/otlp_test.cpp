@@ -62,6 +62,21 @@ class OtlpTest : public testing::Test {
   }
 
   support::FakeServer server_{[](const support::FakeRequest&) { return support::FakeReply{.body = ""}; }};
+  /// What is kept of `attributes` under `limits`, as the one span that is sent.
+  Json SentWithin(const SpanLimits& limits, Attributes attributes, const std::vector<Attribute>& later = {}) {
+    Config config;
+    config.limits = limits;
+    config.otlp_endpoint = server_.url() + "/v1/traces";
+    Telemetry telemetry(config);
+    {
+      Span span = telemetry.Start("roll", {}, attributes);
+      for (const Attribute& attribute : later) span.Set(attribute);
+    }
+    EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+    const Json request = DecodeRequest(server_.requests().back().body);
+    return request["resourceSpans"][std::size_t{0}]["scopeSpans"][std::size_t{0}]["spans"][std::size_t{0}];
+  }
+
   Telemetry telemetry_{Config{.service_name = "die-service",
                               .service_version = "1.2.3",
                               .otlp_endpoint = server_.url() + "/v1/traces"}};
@@ -135,6 +150,34 @@ TEST_F(OtlpTest, MakesTextValidUtf8AndBoundsIt) {
   EXPECT_EQ(Value(span, "kept"), "{\"stringValue\":\"W\xc3\xbcrfel\"}");
   EXPECT_EQ(Value(span, "long"), "{\"stringValue\":\"" + longest + "\"}");
   EXPECT_EQ(span["status"]["message"].Text(), "why\xEF\xBF\xBD");
+}
+
+TEST_F(OtlpTest, DropsAndCountsNewKeysBeyondTheLimit) {
+  const Json span = SentWithin({.attributes = 2}, {{"a", 1}, {"b", 2}, {"c", 3}}, {{"b", 4}, {"d", 5}});
+  EXPECT_THAT(span["attributes"].Items(), SizeIs(2));
+  EXPECT_EQ(Value(span, "a"), R"({"intValue":"1"})");
+  EXPECT_EQ(Value(span, "b"), R"({"intValue":"4"})") << "the latest value of a key that there is";
+  EXPECT_EQ(span["droppedAttributesCount"].Text(), "2");
+}
+
+TEST_F(OtlpTest, KeepsNoAttributeWhenTheLimitIsZero) {
+  const Json span = SentWithin({.attributes = 0}, {{"a", 1}, {"b", 2}});
+  EXPECT_TRUE(span["attributes"].IsNull());
+  EXPECT_EQ(span["droppedAttributesCount"].Text(), "2");
+}
+
+TEST_F(OtlpTest, CutsAttributesAtACharacter) {
+  const std::string too_long(5000, 'x');
+  const Json span = SentWithin({.attribute_length = 3}, {{"four", "W\xc3\xbcrf"},
+                                                         {"three", "\xc3\xbc\xc3\xbc\xc3\xbc"},
+                                                         {"broken", "\xff\xff\xff\xff"},
+                                                         {"number", 12345}});
+  EXPECT_EQ(Value(span, "four"), "{\"stringValue\":\"W\xc3\xbcr\"}");
+  EXPECT_EQ(Value(span, "three"), "{\"stringValue\":\"\xc3\xbc\xc3\xbc\xc3\xbc\"}");
+  EXPECT_EQ(Value(span, "broken"), "{\"stringValue\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
+  EXPECT_EQ(Value(span, "number"), R"({"intValue":"12345"})");
+  const Json wide = SentWithin({.attribute_length = 100'000}, {{"long", std::string_view(too_long)}});
+  EXPECT_EQ(Value(wide, "long"), "{\"stringValue\":\"" + too_long.substr(0, 4096) + "\"}");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <thread>
 
 #include "support/fake_server.h"
@@ -20,6 +21,19 @@ using testing::SizeIs;
 
 Config ExportingTo(const std::string& url) {
   return {.queue_size = 16, .batch_size = 4, .schedule_delay = 20ms, .otlp_endpoint = url + "/v1/traces"};
+}
+
+/// The same, without a second attempt: the first pause is longer.
+Config TryingOnce(const std::string& url) {
+  Config config = ExportingTo(url);
+  config.export_timeout = 50ms;
+  return config;
+}
+
+/// The bytes of an answer that asks for `seconds` of patience.
+support::FakeReply Later(int seconds) {
+  return {.raw = "HTTP/1.1 503 Later\r\nRetry-After: " + std::to_string(seconds) +
+                 "\r\nContent-Length: 0\r\n\r\n"};
 }
 
 /// Sends what the program writes to stderr into a string.
@@ -49,15 +63,50 @@ TEST(Provider, CountsWhatTheCollectorTook) {
 
 TEST(Provider, CountsSpansAsFailedWhenTheCollectorRefusesThem) {
   OtlpReceiver receiver(OtlpReceiver::Mode::kRefusing);
-  Telemetry telemetry(ExportingTo(receiver.url()));
+  Telemetry telemetry(TryingOnce(receiver.url()));
   telemetry.Record(10);
   EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 10; }));
   EXPECT_EQ(telemetry.Exported(), 0);
 }
 
+TEST(Provider, CountsSpansThatTheCollectorRejectsAsFailedAndLogsWhy) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kPicky);
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  telemetry.Record(12);
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Exported(), receiver.Spans().size())
+      << "one a request; what was rejected is not sent again";
+  EXPECT_EQ(telemetry.Failed(), 12 - telemetry.Exported());
+  EXPECT_GT(telemetry.Failed(), 0);
+  const auto lines = telemetry.Lines("Spans could not be exported");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0]["error"].Text(), testing::HasSubstr("no room"));
+}
+
+TEST(Provider, LogsAWarningOfTheCollectorOnce) {
+  support::FakeServer server(
+      [](const support::FakeRequest&) { return support::FakeReply{.body = "\x0a\x08\x12\x06slowly"}; });
+  Telemetry telemetry(ExportingTo(server.url()));
+  telemetry.Record(16);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 16; }));
+  const auto lines = telemetry.Lines("The collector warns");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_EQ(lines[0]["warning"].Text(), "slowly");
+  EXPECT_EQ(telemetry.Failed(), 0);
+}
+
+TEST(Provider, IsNotDisturbedByALongAnswerThatIsNoOtlp) {
+  support::FakeServer server([](const support::FakeRequest&) {
+    return support::FakeReply{.body = "<html>" + std::string(1'000'000, 'x'), .content_type = "text/html"};
+  });
+  Telemetry telemetry(ExportingTo(server.url()));
+  telemetry.Record(4);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 4; }));
+}
+
 TEST(Provider, CountsSpansAsFailedWhenThereIsNoCollector) {
   const support::ReservedPort absent;
-  Telemetry telemetry(ExportingTo(absent.url()));
+  Telemetry telemetry(TryingOnce(absent.url()));
   telemetry.Record(10);
   EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 10; }));
   EXPECT_EQ(telemetry.Exported(), 0);
@@ -65,7 +114,9 @@ TEST(Provider, CountsSpansAsFailedWhenThereIsNoCollector) {
 
 TEST(Provider, ExportsAgainWhenTheCollectorComesBack) {
   const support::ReservedPort port;
-  Telemetry telemetry(ExportingTo(port.url()));
+  Config config = ExportingTo(port.url());
+  config.export_timeout = 200ms;
+  Telemetry telemetry(config);
   telemetry.Record(1);
   ASSERT_TRUE(Eventually([&] { return telemetry.Failed() == 1; }));
   OtlpReceiver receiver(OtlpReceiver::Mode::kNormal, port.port());
@@ -79,13 +130,14 @@ TEST(Provider, DropsAndCountsEverySpanThatTheQueueHasNoRoomFor) {
   Config config = ExportingTo(receiver->url());
   config.export_timeout = 60s;
   Telemetry telemetry(config);
-  telemetry.Record(4);
+  telemetry.Record(1);
   ASSERT_TRUE(Eventually([&] { return receiver->exports() == 1; })) << "now the exporter is stuck";
   telemetry.Record(1000);
   EXPECT_EQ(telemetry.Waiting(), 16);
   EXPECT_EQ(telemetry.Dropped(), 1000 - 16);
   receiver.reset();
-  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 4 + 16; }));
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Failed(), 1 + 16);
   EXPECT_EQ(telemetry.Waiting(), 0);
   EXPECT_EQ(telemetry.Dropped(), 1000 - 16);
 }
@@ -106,7 +158,7 @@ TEST(Provider, AccountsForEverySpanOfManyThreads) {
 TEST(Provider, LogsOneLineWhileTheCollectorIsAbsent) {
   const Stderr silent;
   const support::ReservedPort absent;
-  Telemetry telemetry(ExportingTo(absent.url()));
+  Telemetry telemetry(TryingOnce(absent.url()));
   for (int i = 1; i <= 5; ++i) {
     telemetry.Record(4);
     ASSERT_TRUE(Eventually([&] { return telemetry.Failed() == 4 * i; }));
@@ -121,7 +173,7 @@ TEST(Provider, LogsOneLineWhileTheCollectorIsAbsent) {
 TEST(Provider, SendsTheConfiguredHeaders) {
   support::FakeServer server([](const support::FakeRequest&) { return support::FakeReply{.body = ""}; });
   Config config = ExportingTo(server.url());
-  config.otlp_headers = "Authorization=Bearer%20abc, X-Scope-OrgID=dice,evil=a%0d%0ab,novalue";
+  config.otlp_headers = {{"Authorization", "Bearer abc"}, {"X-Scope-OrgID", "dice"}};
   Telemetry telemetry(config);
   telemetry.Record(1);
   ASSERT_TRUE(Eventually([&] { return telemetry.Exported() == 1; }));
@@ -129,7 +181,106 @@ TEST(Provider, SendsTheConfiguredHeaders) {
   EXPECT_EQ(request.Header("Content-Type"), "application/x-protobuf");
   EXPECT_EQ(request.Header("Authorization"), "Bearer abc");
   EXPECT_EQ(request.Header("X-Scope-OrgID"), "dice");
-  EXPECT_EQ(request.Header("evil"), "");
+}
+
+TEST(Retry, LosesNoSpanWhenTheCollectorRefusesOnce) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kStarting);
+  Telemetry telemetry(ExportingTo(receiver.url()));
+  telemetry.Record(10);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 10; }));
+  EXPECT_THAT(receiver.Spans(), SizeIs(10));
+  EXPECT_EQ(telemetry.Failed(), 0);
+  EXPECT_THAT(telemetry.Lines("Spans could not be exported"), IsEmpty());
+}
+
+TEST(Retry, FollowsEveryTemporaryFault) {
+  const std::vector<support::FakeReply> replies = {{.status = 429}, {.status = 502},       {.status = 503},
+                                                   {.status = 504}, {.raw = "HTTP/1.1 2"}, {.body = ""}};
+  std::atomic<std::size_t> next = 0;
+  support::FakeServer server([&](const support::FakeRequest&) { return replies.at(next++); });
+  Config config = ExportingTo(server.url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  telemetry.Record(1);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 1; }));
+  const auto requests = server.requests();
+  ASSERT_THAT(requests, SizeIs(replies.size()));
+  for (const auto& request : requests) EXPECT_EQ(request.body, requests[0].body);
+}
+
+TEST(Retry, FindsACollectorThatStartsLater) {
+  const support::ReservedPort port;
+  Config config = ExportingTo(port.url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  telemetry.Record(4);
+  ASSERT_TRUE(Eventually([&] { return telemetry.Waiting() == 0; })) << "the exporter has them";
+  OtlpReceiver receiver(OtlpReceiver::Mode::kNormal, port.port());
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 4; }));
+  EXPECT_EQ(telemetry.Failed(), 0);
+}
+
+TEST(Retry, IsNotForOtherStatuses) {
+  for (const int status : {301, 400, 401, 408, 413, 500, 501}) {
+    support::FakeServer server(
+        [&](const support::FakeRequest&) { return support::FakeReply{.status = status}; });
+    Config config = ExportingTo(server.url());
+    config.export_timeout = 60s;
+    Telemetry telemetry(config);
+    telemetry.Record(1);
+    EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 1; })) << status;
+    EXPECT_THAT(server.requests(), SizeIs(1)) << status;
+  }
+}
+
+TEST(Retry, EndsWithTheTimeOfTheExport) {
+  OtlpReceiver receiver(OtlpReceiver::Mode::kRefusing);
+  Config config = ExportingTo(receiver.url());
+  config.export_timeout = 500ms;
+  Telemetry telemetry(config);
+  const Stopwatch stopwatch;
+  telemetry.Record(4);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 4; }));
+  EXPECT_LT(stopwatch.elapsed(), 5s);
+  EXPECT_GE(receiver.exports(), 2u);
+}
+
+TEST(Retry, WaitsAsLongAsTheCollectorAsks) {
+  std::atomic<bool> asked = false;
+  support::FakeServer server([&](const support::FakeRequest&) {
+    return asked.exchange(true) ? support::FakeReply{.body = ""} : Later(1);
+  });
+  Config config = ExportingTo(server.url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  const Stopwatch stopwatch;
+  telemetry.Record(1);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 1; }));
+  EXPECT_GE(stopwatch.elapsed(), 1s);
+  EXPECT_THAT(server.requests(), SizeIs(2));
+}
+
+TEST(Retry, GivesUpAtOnceWhenTheCollectorAsksForMoreTimeThanIsLeft) {
+  support::FakeServer server([](const support::FakeRequest&) { return Later(31); });
+  Config config = ExportingTo(server.url());
+  config.export_timeout = 30s;
+  Telemetry telemetry(config);
+  telemetry.Record(1);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 1; }));
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+TEST(Shutdown, EndsThePauseBeforeAnotherAttempt) {
+  support::FakeServer server([](const support::FakeRequest&) { return Later(59); });
+  Config config = ExportingTo(server.url());
+  config.export_timeout = 60s;
+  Telemetry telemetry(config);
+  telemetry.Record(4);
+  ASSERT_TRUE(Eventually([&] { return server.requests().size() == 1; }));
+  telemetry.Record(8);
+  EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
+  EXPECT_EQ(telemetry.Failed(), 4 + 8);
+  EXPECT_EQ(telemetry.Exported(), 0);
 }
 
 TEST(Shutdown, ExportsWhatIsStillQueued) {
@@ -168,7 +319,7 @@ TEST(Shutdown, GivesUpAtItsDeadlineWhenTheCollectorNeverAnswers) {
   Config config = ExportingTo(receiver->url());
   config.export_timeout = 60s;
   Telemetry telemetry(config);
-  telemetry.Record(4);
+  telemetry.Record(1);
   ASSERT_TRUE(Eventually([&] { return receiver->exports() == 1; }));
   telemetry.Record(16);
   const Stopwatch stopwatch;
@@ -178,7 +329,7 @@ TEST(Shutdown, GivesUpAtItsDeadlineWhenTheCollectorNeverAnswers) {
   EXPECT_FALSE(telemetry.provider().Shutdown(1ms)) << "a second call waits no longer";
   receiver.reset();
   EXPECT_TRUE(telemetry.provider().Shutdown(support::kPatience));
-  EXPECT_EQ(telemetry.Failed(), 4 + 16) << "what was queued when it gave up";
+  EXPECT_EQ(telemetry.Failed(), 1 + 16) << "what was queued when it gave up";
 }
 
 TEST(Shutdown, LetsTheDestructorReturnWhileTheCollectorHangs) {

@@ -137,18 +137,18 @@ TEST_F(SpanTest, NamesTheServiceThatItComesFrom) {
 }
 
 TEST(Resource, LetsTheEnvironmentWin) {
-  setenv("OTEL_SERVICE_NAME", "other-name", 1);
-  setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.version=9", 1);
   OtlpReceiver receiver;
-  Telemetry telemetry(ExportingTo(receiver.url()));
-  unsetenv("OTEL_SERVICE_NAME");
-  unsetenv("OTEL_RESOURCE_ATTRIBUTES");
+  Config config = ExportingTo(receiver.url());
+  config.resource_attributes = {
+      {"service.name", "other-name"}, {"service.version", "9"}, {"deployment.environment.name", "test"}};
+  Telemetry telemetry(config);
   const std::string trace_id = TraceId(telemetry.Start("roll"));
   const auto spans = receiver.WaitForSpans(trace_id, 1);
   ASSERT_THAT(spans, SizeIs(1));
   EXPECT_EQ(spans[0].service, "other-name");
   EXPECT_EQ(spans[0].resource.at("service.version"), "9");
   EXPECT_EQ(spans[0].resource.at("deployment.environment.name"), "test");
+  EXPECT_EQ(spans[0].resource.at("service.instance.id").size(), 36u);
 }
 
 TEST(EmptySpan, TakesEveryCall) {

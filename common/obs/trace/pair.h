@@ -1,0 +1,53 @@
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "obs/trace/list.h"
+
+namespace obs::trace {
+
+/// RFC 9110, section 5.6.2.
+inline bool IsToken(std::string_view text) {
+  static constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           kSymbols.find(c) != std::string_view::npos;
+  });
+}
+
+/// `name=value`, both trimmed; nothing without a `=`.
+inline std::optional<std::pair<std::string_view, std::string_view>> SplitPair(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return std::pair(Trim(text.substr(0, equals)), Trim(text.substr(equals + 1)));
+}
+
+/// Nothing when a `%` is not followed by two hex digits.
+inline std::optional<std::string> PercentDecoded(std::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    const std::size_t size = text.front() == '%' ? 3 : 1;
+    if (size == 1) {
+      decoded += text.front();
+    } else {
+      unsigned char byte = 0;
+      const std::string_view digits = text.substr(1, 2);
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+      if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) {
+        return std::nullopt;
+      }
+      decoded += static_cast<char>(byte);
+    }
+    text.remove_prefix(size);
+  }
+  return decoded;
+}
+
+}  // namespace obs::trace
