@@ -73,6 +73,14 @@ TEST_P(Configuration, ReportsAllFaultsTogether) {
   for (const std::string& name : own.at(GetParam())) EXPECT_THAT(outcome.err, HasSubstr(name));
 }
 
+TEST(ServiceName, IsTheSameInLogsAndMetricsAsInSpans) {
+  DiceSystem system;
+  system.die_service.Set("OTEL_SERVICE_NAME", "die-west");
+  system.die_service.StartReady();
+  EXPECT_EQ(system.die_service.process().WaitForLog("Listening")["service"].Text(), "die-west");
+  EXPECT_EQ(system.die_service.Metric("target_info", {{"service_name", "die-west"}}), 1);
+}
+
 TEST_P(Configuration, NamesAPortInUseAndWhatToDo) {
   FakeServer other([](const FakeRequest&) { return FakeReply{}; });
   const std::string port = std::to_string(other.port());

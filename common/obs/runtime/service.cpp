@@ -201,6 +201,9 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
       parser.Integer("TRACE_BUFFER_BYTES", 0, 0, 1 << 30,
                      "memory for the newest spans and log lines, read at /traces/{trace_id}; 0 is off"));
   config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
+  // Log lines and target_info lead to spans by the name that these have.
+  const auto named = config.trace.resource_attributes.find("service.name");
+  if (named != config.trace.resource_attributes.end()) config.name = named->second;
   return config;
 }
 
