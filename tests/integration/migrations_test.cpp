@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 
 #include "support/paths.h"
@@ -306,6 +307,17 @@ TEST_F(Roles, CanBeMadeAgainWithoutAPasswordInTheServersLog) {
   EXPECT_EQ(finished.output, "roles: dicedb, diceowner, diceuser and exporter are in place\n");
   EXPECT_TRUE(LogsIn(PostgresServer::Password("diceuser")));
   EXPECT_THAT(server_.Log(), AllOf(HasSubstr("SHOW log_statement"), Not(HasSubstr("secret-of-"))));
+}
+
+TEST_F(Roles, TakeTurnsWhenSeveralRunAtOnce) {
+  Environment environment = PostgresServer::Passwords();
+  environment.merge(server_.Superuser());
+  environment["DATABASE_NAME"] = "another";
+  std::vector<std::unique_ptr<Process>> runs;
+  for (int i = 0; i < 4; ++i) {
+    runs.push_back(std::make_unique<Process>(std::vector<std::string>{kMigrations + "/roles"}, environment));
+  }
+  for (const auto& run : runs) EXPECT_EQ(run->Wait(), 0) << run->Errors();
 }
 
 TEST_F(Roles, TakeANewPasswordFromAFile) {
