@@ -94,7 +94,7 @@ TEST_F(FileStoreTest, TellsAFileThatIsMissingEmptyOrNoJson) {
   EXPECT_THAT(FaultOf("[]"), HasSubstr("at least one die"));
   EXPECT_THROW(FileStore("/nowhere/dice.json"), std::runtime_error);
   try {
-    FileStore("/tmp");
+    const FileStore folder("/tmp");
     FAIL() << "a folder is no file";
   } catch (const std::runtime_error& error) {
     EXPECT_STREQ(error.what(), "/tmp: cannot be read as a file");
