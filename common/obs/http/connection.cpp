@@ -1,14 +1,15 @@
 #include "obs/http/connection.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <stdexcept>
 #include <utility>
+
+#include "obs/http/exchange.h"
+#include "obs/http/reply.h"
 
 namespace obs::http {
 namespace {
@@ -16,228 +17,289 @@ namespace {
 /// How long a closing connection may take to read its last reply and close: enough for a round trip, and
 /// short because nothing is lost any more.
 constexpr std::chrono::milliseconds kLinger{1000};
-/// How late a timeout may be noticed.
-constexpr std::chrono::milliseconds kTick{100};
-/// How often a stopping server looks whether slow readers have taken their replies.
-constexpr std::chrono::milliseconds kDeliveryCheck{10};
+/// A client that shuts its side may still want its reply, or be gone: the kernel tells only when something is
+/// sent. After this time a client of HTTP/1.1 is sent an interim response, which it must pass over.
+constexpr std::chrono::milliseconds kProbeDelay{1000};
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::size_t kReadSize = 16384;
+
+Error TimedOut() {
+  return Error(ErrorCode::kTimeout, "request-timeout", "The request did not arrive whole in time.");
+}
+
+/// Bytes sent, 0 when the socket takes none now, -1 when it is broken.
+ssize_t SendSome(int fd, std::string_view first, std::string_view second) {
+  std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
+                             iovec{const_cast<char*>(second.data()), second.size()}};
+  msghdr message{};
+  message.msg_iov = first.empty() ? &parts[1] : parts.data();
+  message.msg_iovlen = first.empty() || second.empty() ? 1 : 2;
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
 
 }  // namespace
 
-Connection::Connection(int fd, std::string client_address, const ConnectionTimeouts& timeouts)
-    : fd_(fd), client_address_(std::move(client_address)), timeouts_(timeouts) {
-  EnterLocked(Phase::kIdle);
+Connection::Connection(Owner& owner, async::Loop& loop, AcceptedSocket socket, std::string client_address,
+                       std::shared_ptr<Admission::Address> share, Admission& admission,
+                       const FramingLimits& limits, const ConnectionTimeouts& timeouts)
+    : owner_(owner),
+      loop_(loop),
+      socket_(std::move(socket)),
+      client_address_(std::move(client_address)),
+      share_(std::move(share)),
+      admission_(admission),
+      timeouts_(timeouts),
+      reader_(limits) {}
+
+void Connection::Begin() {
+  token_ = loop_.Watch(socket_.fd(), *this);
+  Enter(Phase::kIdle);
 }
+
+Connection::~Connection() = default;
 
 std::chrono::milliseconds Connection::AllowanceOf(Phase phase) const {
   switch (phase) {
     case Phase::kIdle:
       return timeouts_.idle;
-    case Phase::kHeader:
+    case Phase::kHead:
       return timeouts_.header;
     case Phase::kBody:
+    case Phase::kSending:
       return timeouts_.body;
     case Phase::kClosing:
       return kLinger;
     case Phase::kHandling:
+    case Phase::kClosed:
       break;
   }
-  return std::chrono::hours(24);  // the handler has limits of its own
-}
-
-void Connection::EnterLocked(Phase phase) {
-  phase_ = phase;
-  deadline_ = std::chrono::steady_clock::now() + AllowanceOf(phase);
-}
-
-bool Connection::AcceptsInput() {
-  const std::lock_guard lock(mutex_);
-  if (phase_ == Phase::kHandling || !output_.empty()) close_after_reply_ = true;
-  return !gone_ && output_.empty() && phase_ != Phase::kHandling && phase_ != Phase::kClosing;
+  return std::chrono::hours(24);  // SetDeadline() says when
 }
 
 void Connection::Enter(Phase phase) {
-  const std::lock_guard lock(mutex_);
-  if (phase_ != phase) EnterLocked(phase);
+  if (phase_ == Phase::kClosed) return;
+  const bool was_busy = busy();
+  phase_ = phase;
+  if (busy() != was_busy) owner_.OnBusy(!was_busy);
+  SetDeadline(async::Clock::now() + AllowanceOf(phase));
 }
 
-void Connection::Interim(std::string_view bytes) {
-  const std::lock_guard lock(mutex_);
-  WriteLocked(bytes);
+void Connection::SetDeadline(async::Deadline deadline) {
+  deadline_ = deadline;
+  WakeBy(deadline);
 }
 
-bool Connection::Reply(std::string_view bytes, bool close) {
-  const std::lock_guard lock(mutex_);
-  close_after_reply_ = close_after_reply_ || close;
-  WriteLocked(bytes);
-  if (!output_.empty()) {
-    deadline_ = std::chrono::steady_clock::now() + timeouts_.body;  // for the client to read it
+/// Most deadlines move on before they pass, so the timer is left as it is when it fires early enough.
+void Connection::WakeBy(async::Deadline deadline) {
+  if (armed() && wakes_at_ <= deadline) return;
+  wakes_at_ = deadline;
+  Arm(loop_, deadline);
+}
+
+void Connection::OnReady(const async::Readiness& ready) {
+  if (ready.broken) {
+    // What was sent before is still to be read, but nobody is there for an answer.
+    if (phase_ == Phase::kHandling) owner_.OnClientLeft(*this);
+    Close();
+    return;
+  }
+  readable_ = readable_ || ready.readable || ready.closed;
+  if (ready.closed && !input_ended_) {
+    input_ended_ = true;
+    if (phase_ == Phase::kHandling) {
+      probe_at_ = async::Clock::now() + kProbeDelay;
+      WakeBy(probe_at_);
+    }
+  }
+  if (ready.writable && phase_ == Phase::kSending) SendMore();
+  if (readable_) Advance();
+}
+
+void Connection::OnTimer() {
+  const auto now = async::Clock::now();
+  wakes_at_ = async::Deadline::max();
+  if (now >= probe_at_) ProbeClient();
+  if (now < deadline_) {
+    WakeBy(std::min(deadline_, probe_at_));
+    return;
+  }
+  switch (phase_) {
+    case Phase::kHead:
+    case Phase::kBody:
+      ReplyRefusal("timeout", TimedOut());
+      break;
+    case Phase::kHandling:
+      owner_.OnDeadline(*this);
+      break;
+    default:
+      Close();
+  }
+}
+
+/// Reads and hands on requests as long as there is input and none is being answered.
+void Connection::Advance() {
+  if (advancing_) return;
+  advancing_ = true;
+  while (phase_ <= Phase::kBody || phase_ == Phase::kClosing) {
+    if (!input_.empty() && phase_ != Phase::kClosing && reader_.state() != RequestReader::State::kRefused) {
+      const std::size_t before = input_.size();
+      TakeIn({});
+      if (phase_ == Phase::kHandling || input_.size() != before) continue;
+    }
+    if (!readable_ || !ReadOnce()) break;
+  }
+  advancing_ = false;
+}
+
+/// False when there is nothing more to read now.
+bool Connection::ReadOnce() {
+  thread_local std::array<char, kReadSize> buffer;
+  const ssize_t size = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
+  if (size > 0) {
+    // A short read has emptied the socket, but for the end of the stream.
+    if (static_cast<std::size_t>(size) < buffer.size() && !input_ended_) readable_ = false;
+    if (phase_ != Phase::kClosing) TakeIn({buffer.data(), static_cast<std::size_t>(size)});
     return true;
   }
-  if (phase_ != Phase::kClosing) FinishReplyLocked();
+  if (size < 0 && errno == EINTR) return true;
+  readable_ = false;
+  if (size < 0 && errno == EAGAIN) return false;
+  Close();  // the end, and nothing is being answered
   return false;
 }
 
-void Connection::WriteLocked(std::string_view bytes) {
-  if (gone_) return;
-  const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (written < 0 && errno != EAGAIN && errno != EINTR) {
-    BreakLocked();
-    return;
+/// Gives the reader what is there and `bytes` behind it.
+void Connection::TakeIn(std::string_view bytes) {
+  std::string_view rest = bytes;
+  if (!input_.empty()) {
+    input_.append(bytes);
+    rest = input_;
   }
-  output_.assign(bytes.substr(static_cast<std::size_t>(std::max<ssize_t>(written, 0))));
+  rest.remove_prefix(reader_.Read(rest));
+  if (rest.empty()) {
+    input_.clear();
+  } else if (input_.empty()) {
+    input_.assign(rest);
+  } else {
+    input_.erase(0, input_.size() - rest.size());
+  }
+  switch (reader_.state()) {
+    case RequestReader::State::kHead:
+    case RequestReader::State::kBody: {
+      if (!reader_.begun()) break;
+      if (reader_.TakeExpectation()) SendSome(socket_.fd(), kContinue, {});
+      const bool body = reader_.state() == RequestReader::State::kBody;
+      const Phase phase = body ? Phase::kBody : Phase::kHead;
+      // The time runs from the first byte, not from the latest.
+      if (phase_ != phase) Enter(phase);
+      break;
+    }
+    case RequestReader::State::kRefused:
+      ReplyRefusal("malformed", reader_.error());
+      break;
+    case RequestReader::State::kComplete: {
+      auto request = reader_.Take();
+      minor_version_ = request->minor_version;
+      request->client_address = client_address_;
+      Enter(Phase::kHandling);
+      owner_.OnRequest(*this, std::move(request), reader_.wants_close());
+      break;
+    }
+  }
 }
 
-void Connection::FinishReplyLocked() {
+void Connection::ReplyRefusal(std::string_view reason, const Error& error) {
+  Response response = owner_.OnRefused(reason, error);
+  std::string head;
+  AppendHead(head, response, true, "");
+  Reply(head, std::move(response.body), true);
+}
+
+/// To a client that is gone the kernel answers with a reset, and that cancels the request.
+void Connection::ProbeClient() {
+  probe_at_ = async::Deadline::max();
+  if (phase_ == Phase::kHandling && minor_version_ > 0) SendSome(socket_.fd(), kContinue, {});
+}
+
+void Connection::Reply(std::string_view head, std::string body, bool close) {
+  if (phase_ == Phase::kClosed) return;
+  close_after_reply_ = close_after_reply_ || close;
+  probe_at_ = async::Deadline::max();
+  const ssize_t sent = SendSome(socket_.fd(), head, body);
+  if (sent < 0) {
+    Close();
+    return;
+  }
+  const std::size_t whole = head.size() + body.size();
+  const auto taken = static_cast<std::size_t>(sent);
+  if (taken == whole) {
+    FinishReply();
+    return;
+  }
+  if (!admission_.Hold(whole - taken)) {
+    owner_.OnReplyDropped(*this);
+    Close();
+    return;
+  }
+  held_ = whole - taken;
+  unsent_head_.assign(head);
+  unsent_body_ = std::move(body);
+  sent_ = taken;
+  Enter(Phase::kSending);
+}
+
+void Connection::SendMore() {
+  const std::size_t whole = unsent_head_.size() + unsent_body_.size();
+  while (sent_ < whole) {
+    const std::string_view head = std::string_view(unsent_head_).substr(std::min(sent_, unsent_head_.size()));
+    const std::string_view body = std::string_view(unsent_body_)
+                                      .substr(sent_ > unsent_head_.size() ? sent_ - unsent_head_.size() : 0);
+    const ssize_t sent = SendSome(socket_.fd(), head, body);
+    if (sent == 0) return;
+    if (sent < 0) {
+      Close();
+      return;
+    }
+    sent_ += static_cast<std::size_t>(sent);
+  }
+  admission_.Release(std::exchange(held_, 0));
+  std::string().swap(unsent_head_);
+  std::string().swap(unsent_body_);
+  FinishReply();
+}
+
+void Connection::FinishReply() {
   if (!close_after_reply_) {
-    EnterLocked(Phase::kIdle);
+    Enter(Phase::kIdle);
+    if (!input_.empty() || readable_) Advance();
+    return;
+  }
+  if (input_ended_) {
+    Close();
     return;
   }
   // Only our side is shut, so that the client can read to the end; a close with unread input would reset it.
-  EnterLocked(Phase::kClosing);
-  if (!gone_) ::shutdown(fd_, SHUT_WR);
+  Enter(Phase::kClosing);
+  ::shutdown(socket_.fd(), SHUT_WR);
+  if (readable_) Advance();
 }
 
-void Connection::BreakLocked() {
-  // Pistache sees the end of the stream and closes the descriptor.
-  if (!gone_) ::shutdown(fd_, SHUT_RDWR);
-  output_.clear();
-  close_after_reply_ = true;
-  EnterLocked(Phase::kClosing);
+void Connection::CloseIfIdle(bool partial) {
+  if (phase_ == Phase::kIdle || (partial && evictable())) Close();
 }
 
-void Connection::MarkGone() {
-  const std::lock_guard lock(mutex_);
-  gone_ = true;
-  output_.clear();
-}
-
-int Connection::WaitsToWrite() const {
-  const std::lock_guard lock(mutex_);
-  return gone_ || output_.empty() ? -1 : fd_;
-}
-
-void Connection::WriteMore() {
-  const std::lock_guard lock(mutex_);
-  if (gone_ || output_.empty()) return;
-  WriteLocked(std::string(std::move(output_)));
-  if (output_.empty() && phase_ != Phase::kClosing) FinishReplyLocked();
-}
-
-void Connection::CheckDeadline(SteadyTime now, const std::function<std::string()>& late) {
-  const std::lock_guard lock(mutex_);
-  if (gone_ || now < deadline_) return;
-  if (phase_ == Phase::kHeader || phase_ == Phase::kBody) {
-    WriteLocked(late());
-    close_after_reply_ = true;
-    FinishReplyLocked();
-  } else {
-    BreakLocked();
-  }
-}
-
-void Connection::CloseIfIdle() {
-  const std::lock_guard lock(mutex_);
-  if (!gone_ && phase_ == Phase::kIdle) BreakLocked();
-}
-
-bool Connection::OwesReply() const {
-  const std::lock_guard lock(mutex_);
-  return !gone_ && (phase_ == Phase::kHandling || !output_.empty());
-}
-
-bool Connection::IsBusy() const {
-  const std::lock_guard lock(mutex_);
-  return !gone_ && ((phase_ != Phase::kIdle && phase_ != Phase::kClosing) || !output_.empty());
-}
-
-ConnectionTable::ConnectionTable(std::size_t limit, std::function<std::string()> late)
-    : limit_(limit), late_(std::move(late)), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (wake_fd_ < 0) throw std::runtime_error("eventfd failed");
-  thread_ = std::thread([this] { Watch(); });
-}
-
-ConnectionTable::~ConnectionTable() {
-  stopping_ = true;
-  Wake();
-  thread_.join();
-  ::close(wake_fd_);
-}
-
-bool ConnectionTable::Add(const std::shared_ptr<Connection>& connection) {
-  std::size_t open = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    connections_.insert(connection);
-    open = connections_.size();
-  }
-  if (open == 1) Wake();  // the thread sleeps without a timeout while there is nothing to watch
-  return open <= limit_;
-}
-
-void ConnectionTable::Remove(const std::shared_ptr<Connection>& connection) {
-  const std::lock_guard lock(mutex_);
-  connections_.erase(connection);
-  if (connections_.empty()) emptied_.notify_all();
-}
-
-void ConnectionTable::Wake() {
-  const std::uint64_t one = 1;
-  // It can only fail when the counter is full, and then the thread is about to wake anyway.
-  [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof(one));
-}
-
-std::size_t ConnectionTable::size() const {
-  const std::lock_guard lock(mutex_);
-  return connections_.size();
-}
-
-std::vector<std::shared_ptr<Connection>> ConnectionTable::Snapshot() const {
-  const std::lock_guard lock(mutex_);
-  return {connections_.begin(), connections_.end()};
-}
-
-void ConnectionTable::CloseIdle() {
-  for (const auto& connection : Snapshot()) connection->CloseIfIdle();
-}
-
-void ConnectionTable::WaitUntilEmpty(std::chrono::milliseconds deadline) {
-  std::unique_lock lock(mutex_);
-  emptied_.wait_for(lock, deadline, [this] { return connections_.empty(); });
-}
-
-bool ConnectionTable::WaitUntilDelivered(SteadyTime end) {
-  const auto any = [this](bool (Connection::*is)() const) {
-    const auto connections = Snapshot();
-    return std::any_of(connections.begin(), connections.end(), [is](const auto& c) { return (*c.*is)(); });
-  };
-  while (any(&Connection::IsBusy)) {
-    if (std::chrono::steady_clock::now() >= end) return !any(&Connection::OwesReply);
-    WaitUntilEmpty(kDeliveryCheck);
-  }
-  return true;
-}
-
-void ConnectionTable::Abandon() {
-  for (const auto& connection : Snapshot()) connection->MarkGone();
-}
-
-void ConnectionTable::Watch() {
-  while (!stopping_) {
-    const auto connections = Snapshot();
-    std::vector<pollfd> polled{{wake_fd_, POLLIN, 0}};
-    const SteadyTime now = std::chrono::steady_clock::now();
-    for (const auto& connection : connections) {
-      connection->WriteMore();
-      connection->CheckDeadline(now, late_);
-      const int fd = connection->WaitsToWrite();
-      if (fd >= 0) polled.push_back({fd, POLLOUT, 0});
-    }
-    // A descriptor may be closed and given to another client meanwhile. That only wakes this thread early:
-    // before anything is written, Connection looks again.
-    ::poll(polled.data(), polled.size(), connections.empty() ? -1 : static_cast<int>(kTick.count()));
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t drained = ::read(wake_fd_, &count, sizeof(count));
-  }
+void Connection::Close() {
+  if (phase_ == Phase::kClosed) return;
+  Enter(Phase::kClosed);
+  Disarm();
+  admission_.Release(std::exchange(held_, 0));
+  loop_.Forget(token_);
+  socket_.Close();
+  owner_.OnClosed(*this);
 }
 
 }  // namespace obs::http

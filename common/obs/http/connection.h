@@ -1,21 +1,19 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <functional>
+#include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <unordered_set>
-#include <vector>
+
+#include "obs/async/loop.h"
+#include "obs/http/admission.h"
+#include "obs/http/message.h"
+#include "obs/http/pistache.h"
+#include "obs/http/request_reader.h"
 
 namespace obs::http {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct ConnectionTimeouts {
   std::chrono::milliseconds header;
@@ -23,110 +21,115 @@ struct ConnectionTimeouts {
   std::chrono::milliseconds idle;
 };
 
-/// One accepted connection: what may be written to it, and until when it may do what it does.
-///
-/// Pistache owns the descriptor and closes it on its own threads; the kernel then gives the same number to
-/// the next client. So nothing is ever written by number alone: every write happens here, under the lock and
-/// after looking at `gone_`, which is set before Pistache closes. Pistache's own write queue, which keeps
-/// replies by number, is not used at all. Thread-safe, but for `input()`.
-class Connection {
+class Exchange;
+
+/// One accepted connection on its loop: bytes in, requests out one after the other, replies in their order.
+/// While a request is being answered, nothing more is read, so that a client that sends on is held back by
+/// the kernel.
+class Connection final : private async::Source, private async::Timer {
  public:
-  enum class Phase {
-    kIdle,      ///< between requests
-    kHeader,    ///< the first byte of a request is here, its last header is not
-    kBody,      ///< the headers are here, the body is not complete
-    kHandling,  ///< a request is being answered; more input means no further request after this one
-    kClosing,   ///< the last reply is on its way; input is discarded until the client closes
+  /// Who answers the requests. Called on the loop's thread.
+  class Owner {
+   public:
+    /// Answer by Reply(), now or later.
+    virtual void OnRequest(Connection& connection, std::unique_ptr<Request> request, bool wants_close) = 0;
+    /// The reply to what no route shall see.
+    virtual Response OnRefused(std::string_view reason, const Error& error) = 0;
+    /// The client has left before its reply: cancel the request under way.
+    virtual void OnClientLeft(Connection& connection) = 0;
+    /// The deadline of the request under way has passed: cancel it, and Reply().
+    virtual void OnDeadline(Connection& connection) = 0;
+    /// A reply did not fit into what may wait to be sent.
+    virtual void OnReplyDropped(Connection& connection) = 0;
+    /// The phase has changed from busy() to not, or back.
+    virtual void OnBusy(bool busy) = 0;
+    /// It is closed. Destroy it at the end of the batch, not now.
+    virtual void OnClosed(Connection& connection) = 0;
+
+   protected:
+    ~Owner() = default;
   };
 
-  Connection(int fd, std::string client_address, const ConnectionTimeouts& timeouts);
+  enum class Phase {
+    kIdle,      ///< between requests
+    kHead,      ///< the first byte of a request is here, its last header is not
+    kBody,      ///< the head is here, the body is not complete
+    kHandling,  ///< a request is being answered
+    kSending,   ///< the client is slow to take the reply
+    kClosing,   ///< the last reply is with the kernel; input is discarded until the client closes
+    kClosed,
+  };
 
-  /// Bytes received and not yet part of a request. For the connection's I/O thread alone.
-  std::string& input() { return input_; }
+  Connection(Owner& owner, async::Loop& loop, AcceptedSocket socket, std::string client_address,
+             std::shared_ptr<Admission::Address> share, Admission& admission, const FramingLimits& limits,
+             const ConnectionTimeouts& timeouts);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Reads what has come already. Once, after construction.
+  void Begin();
+  /// Sends the reply to the request under way, or to none. `head` is copied, `body` is taken.
+  void Reply(std::string_view head, std::string body, bool close);
+  /// When the request under way must have been answered.
+  void SetDeadline(async::Deadline deadline);
+  /// Ends an idle connection; one that has a part of a request too, with `partial`.
+  void CloseIfIdle(bool partial = false);
+  /// Ends it now, whatever it is at.
+  void Close();
+
+  Phase phase() const { return phase_; }
+  /// A part of a request is here, or a reply is not with the kernel.
+  bool busy() const { return phase_ != Phase::kIdle && phase_ < Phase::kClosing; }
+  /// It may be closed to make room: it waits for its client.
+  bool evictable() const { return phase_ <= Phase::kBody; }
   const std::string& client_address() const { return client_address_; }
+  std::size_t share() const { return share_->connections; }
 
-  /// False when what was received must be discarded: a request is under way (the connection will then close
-  /// after its reply, which is what a server that does not pipeline does) or the connection is closing.
-  bool AcceptsInput();
-  /// Enters kHeader, kBody or kHandling; a deadline starts when the phase changes, not with each byte.
+  // The owner's:
+  std::list<std::unique_ptr<Connection>>::iterator place;
+  std::unique_ptr<Exchange> exchange;  ///< the request under way
+
+ private:
+  void OnReady(const async::Readiness& ready) override;
+  void OnTimer() override;
+
+  void Advance();
+  bool ReadOnce();
+  void TakeIn(std::string_view bytes);
   void Enter(Phase phase);
-  /// Writes an interim reply, as "100 Continue".
-  void Interim(std::string_view bytes);
-  /// Writes the reply to the request under way. `close`: it is the connection's last one. True when the
-  /// client reads too slowly to take all of it now: wake the table.
-  bool Reply(std::string_view bytes, bool close);
-  /// Pistache is about to close the descriptor.
-  void MarkGone();
-
-  /// What the table's thread does now and then; see ConnectionTable.
-  void WriteMore();
-  /// `late` gives the reply to a request that did not arrive whole in time.
-  void CheckDeadline(SteadyTime now, const std::function<std::string()>& late);
-  void CloseIfIdle();
-  /// Whether a reply is still to come, or not yet taken by the kernel.
-  bool OwesReply() const;
-  /// The same, or a part of a request is here.
-  bool IsBusy() const;
-  /// The descriptor while output waits for the client to read, else -1.
-  int WaitsToWrite() const;
-
- private:
   std::chrono::milliseconds AllowanceOf(Phase phase) const;
-  void EnterLocked(Phase phase);
-  void WriteLocked(std::string_view bytes);
-  void FinishReplyLocked();
-  void BreakLocked();
+  void WakeBy(async::Deadline deadline);
+  void SendMore();
+  void FinishReply();
+  void ReplyRefusal(std::string_view reason, const Error& error);
+  void ProbeClient();
 
-  const int fd_;
+  Owner& owner_;
+  async::Loop& loop_;
+  AcceptedSocket socket_;
   const std::string client_address_;
-  const ConnectionTimeouts timeouts_;
-  std::string input_;
-
-  mutable std::mutex mutex_;
-  bool gone_ = false;
-  bool close_after_reply_ = false;
+  const std::shared_ptr<Admission::Address> share_;
+  Admission& admission_;
+  const ConnectionTimeouts& timeouts_;
+  async::Loop::Token token_ = 0;
   Phase phase_ = Phase::kIdle;
-  SteadyTime deadline_;
-  std::string output_;  ///< what the socket's buffer had no room for
-};
+  async::Deadline deadline_;
+  async::Deadline wakes_at_ = async::Deadline::max();
 
-/// All open connections of a server, and the one thread that writes to slow readers and ends what takes too
-/// long. Thread-safe.
-class ConnectionTable {
- public:
-  /// `late`: see Connection::CheckDeadline(); called on the table's thread, and must not call back.
-  ConnectionTable(std::size_t limit, std::function<std::string()> late);
-  ~ConnectionTable();
-  ConnectionTable(const ConnectionTable&) = delete;
-  ConnectionTable& operator=(const ConnectionTable&) = delete;
+  RequestReader reader_;
+  std::string input_;  ///< received and not yet taken by the reader
+  bool readable_ = true;
+  bool input_ended_ = false;  ///< the client has shut its side
+  bool advancing_ = false;
+  int minor_version_ = 1;  ///< of the request under way
+  async::Deadline probe_at_ = async::Deadline::max();
 
-  /// False when the limit is reached; the connection is then kept only to be told so and closed.
-  bool Add(const std::shared_ptr<Connection>& connection);
-  void Remove(const std::shared_ptr<Connection>& connection);
-  /// Output waits on some connection: look now.
-  void Wake();
-  std::size_t size() const;
-  void CloseIdle();
-  /// Waits at most `deadline` until no connection is open.
-  void WaitUntilEmpty(std::chrono::milliseconds deadline);
-  /// Waits until every request that is on its way has come and its reply is with the kernel; false when `end`
-  /// came first and replies are owed.
-  bool WaitUntilDelivered(SteadyTime end);
-  /// From now on nothing is written to any connection.
-  void Abandon();
-
- private:
-  void Watch();
-  std::vector<std::shared_ptr<Connection>> Snapshot() const;
-
-  const std::size_t limit_;
-  const std::function<std::string()> late_;
-  mutable std::mutex mutex_;
-  std::condition_variable emptied_;
-  std::unordered_set<std::shared_ptr<Connection>> connections_;
-  int wake_fd_;
-  std::atomic<bool> stopping_ = false;
-  std::thread thread_;
+  bool close_after_reply_ = false;
+  std::string unsent_head_;
+  std::string unsent_body_;
+  std::size_t sent_ = 0;  ///< of both together
+  std::size_t held_ = 0;  ///< bytes that the admission counts for this connection
 };
 
 }  // namespace obs::http

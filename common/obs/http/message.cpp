@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "obs/http/text.h"
 
@@ -64,13 +65,6 @@ std::string PercentEncode(std::string_view text) {
   return encoded;
 }
 
-std::string_view Request::Header(std::string_view name) const {
-  const auto found = std::find_if(headers.begin(), headers.end(), [name](const auto& header) {
-    return EqualsIgnoringCase(header.first, name);
-  });
-  return found == headers.end() ? std::string_view() : found->second;
-}
-
 std::string_view Request::PathParameter(std::string_view name) const {
   const auto found = std::find_if(path_parameters.begin(), path_parameters.end(),
                                   [name](const auto& parameter) { return parameter.first == name; });
@@ -85,38 +79,67 @@ std::optional<std::string_view> Request::QueryParameter(std::string_view name) c
 }
 
 std::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 204:
-      return "No Content";
-    case 304:
-      return "Not Modified";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Unknown";
-  }
+  struct Phrase {
+    int status;
+    std::string_view text;
+  };
+  // The registry of HTTP status codes, as RFC 9110 and its companions fill it.
+  static constexpr Phrase kPhrases[] = {
+      {100, "Continue"},
+      {101, "Switching Protocols"},
+      {103, "Early Hints"},
+      {200, "OK"},
+      {201, "Created"},
+      {202, "Accepted"},
+      {203, "Non-Authoritative Information"},
+      {204, "No Content"},
+      {205, "Reset Content"},
+      {206, "Partial Content"},
+      {300, "Multiple Choices"},
+      {301, "Moved Permanently"},
+      {302, "Found"},
+      {303, "See Other"},
+      {304, "Not Modified"},
+      {307, "Temporary Redirect"},
+      {308, "Permanent Redirect"},
+      {400, "Bad Request"},
+      {401, "Unauthorized"},
+      {402, "Payment Required"},
+      {403, "Forbidden"},
+      {404, "Not Found"},
+      {405, "Method Not Allowed"},
+      {406, "Not Acceptable"},
+      {407, "Proxy Authentication Required"},
+      {408, "Request Timeout"},
+      {409, "Conflict"},
+      {410, "Gone"},
+      {411, "Length Required"},
+      {412, "Precondition Failed"},
+      {413, "Content Too Large"},
+      {414, "URI Too Long"},
+      {415, "Unsupported Media Type"},
+      {416, "Range Not Satisfiable"},
+      {417, "Expectation Failed"},
+      {421, "Misdirected Request"},
+      {422, "Unprocessable Content"},
+      {425, "Too Early"},
+      {426, "Upgrade Required"},
+      {428, "Precondition Required"},
+      {429, "Too Many Requests"},
+      {431, "Request Header Fields Too Large"},
+      {451, "Unavailable For Legal Reasons"},
+      {500, "Internal Server Error"},
+      {501, "Not Implemented"},
+      {502, "Bad Gateway"},
+      {503, "Service Unavailable"},
+      {504, "Gateway Timeout"},
+      {505, "HTTP Version Not Supported"},
+      {507, "Insufficient Storage"},
+      {511, "Network Authentication Required"},
+  };
+  const auto* const found = std::lower_bound(std::begin(kPhrases), std::end(kPhrases), status,
+                                             [](const Phrase& phrase, int s) { return phrase.status < s; });
+  return found != std::end(kPhrases) && found->status == status ? found->text : "Unknown";
 }
 
 }  // namespace obs::http

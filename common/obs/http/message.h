@@ -1,12 +1,13 @@
 #pragma once
 
 #include <chrono>
-#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "obs/http/head.h"
 
 namespace obs::http {
 
@@ -20,20 +21,19 @@ std::optional<std::string> PercentDecode(std::string_view text, bool plus_is_spa
 /// Encodes everything but RFC 3986's unreserved characters.
 std::string PercentEncode(std::string_view text);
 
-/// One complete, well-formed request. The views point into `head` and `body`, so it stays where it was made.
+/// One complete, well-formed request. The views point into `head`, so it stays where it was made.
 class Request {
  public:
   Method method = Method::kGet;
   int minor_version = 1;    ///< of HTTP/1
   std::string head;         ///< request line and headers as received
-  std::string body;         ///< as received
+  std::string body;         ///< its content, without a transfer coding
   std::string_view target;  ///< path and query as sent
   std::string_view path;    ///< of `target`, still encoded
   std::string_view query;   ///< of `target` after '?', still encoded
-  std::vector<std::pair<std::string_view, std::string_view>> headers;  ///< in the order sent, each name once
-  std::list<std::string> combined;  ///< values of headers that came in several lines, joined by commas
-  std::vector<std::pair<std::string_view, std::string>>
-      path_parameters;                                                ///< decoded, by the route's template
+  Headers headers;
+  /// Decoded, by the route's template.
+  std::vector<std::pair<std::string_view, std::string>> path_parameters;
   std::vector<std::pair<std::string, std::string>> query_parameters;  ///< decoded, in the order sent
   std::string client_address;
 
@@ -44,7 +44,7 @@ class Request {
   Request& operator=(Request&&) = delete;
 
   /// The value of a header, whatever the case of its name; an empty view without one.
-  std::string_view Header(std::string_view name) const;
+  std::string_view Header(std::string_view name) const { return headers.Find(name); }
   /// A parameter of the route's template, as in "/dice/{die}"; empty when the template has none of that name.
   std::string_view PathParameter(std::string_view name) const;
   /// The first query parameter of that name.

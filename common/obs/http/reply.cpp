@@ -1,10 +1,11 @@
 #include "obs/http/reply.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <ctime>
-#include <iterator>
+
+#include "obs/http/text.h"
 
 namespace obs::http {
 namespace {
@@ -24,23 +25,43 @@ std::string_view DateNow() {
   return {text.data(), size};
 }
 
+constexpr std::array<std::string_view, 6> kOwnHeaders = {"content-type", "content-length", "connection",
+                                                         "transfer-encoding", "date", "traceresponse"};
+
+bool IsSendable(std::string_view name, std::string_view value) {
+  const auto is_name = [name](std::string_view own) { return EqualsIgnoringCase(own, name); };
+  return IsToken(name) && std::none_of(kOwnHeaders.begin(), kOwnHeaders.end(), is_name) &&
+         std::all_of(value.begin(), value.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+         });
+}
+
+void AppendNumber(std::string& out, std::size_t number) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+}
+
 }  // namespace
 
-std::string Serialize(const Response& response, bool head_only, bool close, std::string_view trace_response) {
-  std::string out;
-  out.reserve(256 + response.body.size());
-  fmt::format_to(std::back_inserter(out),
-                 "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", response.status,
-                 ReasonPhrase(response.status), DateNow(), response.content_type, response.body.size());
-  out += close ? "Connection: close\r\n" : "Connection: keep-alive\r\n";
-  if (!trace_response.empty())
-    fmt::format_to(std::back_inserter(out), "traceresponse: {}\r\n", trace_response);
+bool HasContent(int status) { return status >= 200 && status != 204 && status != 304; }
+
+void AppendHead(std::string& out, const Response& response, bool close, std::string_view trace_response) {
+  out += "HTTP/1.1 ";
+  AppendNumber(out, static_cast<std::size_t>(response.status));
+  out.append(" ").append(ReasonPhrase(response.status)).append("\r\nDate: ").append(DateNow());
+  if (HasContent(response.status)) {
+    if (!response.content_type.empty()) out.append("\r\nContent-Type: ").append(response.content_type);
+    out += "\r\nContent-Length: ";
+    AppendNumber(out, response.body.size());
+  }
+  out += close ? "\r\nConnection: close\r\n" : "\r\nConnection: keep-alive\r\n";
+  if (!trace_response.empty()) out.append("traceresponse: ").append(trace_response).append("\r\n");
   for (const auto& [name, value] : response.headers) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\r\n", name, value);
+    if (IsSendable(name, value)) out.append(name).append(": ").append(value).append("\r\n");
   }
   out += "\r\n";
-  if (!head_only) out += response.body;
-  return out;
 }
 
 }  // namespace obs::http

@@ -16,7 +16,6 @@ struct Route {
   Method method = Method::kGet;
   std::string route;  ///< the template: "/dice/{die}"
   std::string name;   ///< of the server span: "GET /dice/{die}"
-  Execution execution = Execution::kInline;
   Visibility visibility = Visibility::kFull;
   Handler handler;
   std::vector<std::string> segments;  ///< of the template; a parameter as "{die}". Set by Router::Add().

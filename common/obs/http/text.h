@@ -13,6 +13,16 @@ inline bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return ToLower(x) == ToLower(y); });
 }
 
+/// RFC 9110, section 5.6.2.
+constexpr bool IsTokenCharacter(char c) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+  return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+inline bool IsToken(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenCharacter);
+}
+
 /// Without the optional white space around a header's value (RFC 9110, section 5.6.3).
 inline std::string_view Trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");

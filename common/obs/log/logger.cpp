@@ -88,7 +88,7 @@ Logger Logger::With(const Correlation& correlation) const {
   return logger;
 }
 
-bool Logger::enabled(Level level) const { return level >= core_->minimum; }
+bool Logger::enabled(Level level) const { return core_ && level >= core_->minimum; }
 
 void Logger::Write(Level level, std::string_view message, Fields fields) const {
   if (!enabled(level)) return;

@@ -74,6 +74,8 @@ using LineObserver = std::function<void(const Correlation& correlation, std::str
 /// U+FFFD, and a string value is cut at 4096 bytes.
 class Logger {
  public:
+  /// Writes nothing.
+  Logger() = default;
   /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.
   Logger(Writer& writer, std::string_view service, Level minimum, LineObserver observer = {});
 
