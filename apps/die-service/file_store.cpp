@@ -11,6 +11,9 @@
 #include <stdexcept>
 
 namespace die_service {
+
+using obs::async::Task;
+
 namespace {
 
 std::string ReadFile(const std::string& path) {
@@ -120,16 +123,15 @@ FileStore::FileStore(const std::string& path) {
   }
 }
 
-std::vector<std::string> FileStore::List(const Caller& /*caller*/) {
+Task<std::vector<std::string>> FileStore::List(obs::Scope& /*scope*/) {
   std::vector<std::string> identifiers;
   for (const auto& [identifier, specification] : dice_) identifiers.push_back(identifier);
-  return identifiers;
+  co_return identifiers;
 }
 
-std::shared_ptr<const DieSpecification> FileStore::Find(std::string_view identifier,
-                                                        const Caller& /*caller*/) {
+Task<std::shared_ptr<const DieSpecification>> FileStore::Find(std::string identifier, obs::Scope& /*scope*/) {
   const auto found = dice_.find(identifier);
-  return found == dice_.end() ? nullptr : found->second;
+  co_return found == dice_.end() ? nullptr : found->second;
 }
 
 }  // namespace die_service

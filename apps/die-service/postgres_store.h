@@ -13,8 +13,9 @@ class PostgresStore : public Store {
 
   explicit PostgresStore(obs::postgres::Pool& pool) : pool_(pool) {}
 
-  std::vector<std::string> List(const Caller& caller) override;
-  std::shared_ptr<const DieSpecification> Find(std::string_view identifier, const Caller& caller) override;
+  obs::async::Task<std::vector<std::string>> List(obs::Scope& scope) override;
+  obs::async::Task<std::shared_ptr<const DieSpecification>> Find(std::string identifier,
+                                                                 obs::Scope& scope) override;
 
  private:
   obs::postgres::Pool& pool_;

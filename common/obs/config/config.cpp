@@ -64,7 +64,9 @@ Parser::Parser(Environment environment) : environment_(std::move(environment)) {
 
 std::optional<std::string> Parser::Look(std::string_view name, std::string_view fallback,
                                         std::string_view help) {
-  variables_.push_back({std::string(name), std::string(fallback), std::string(help)});
+  const bool listed = std::any_of(variables_.begin(), variables_.end(),
+                                  [name](const Variable& variable) { return variable.name == name; });
+  if (!listed) variables_.push_back({std::string(name), std::string(fallback), std::string(help)});
   auto value = environment_(name);
   if (value && value->empty()) return std::nullopt;
   return value;
