@@ -134,7 +134,7 @@ std::size_t RequestReader::ReadHead(std::string_view input) {
   const std::size_t known = searched_;
   const std::size_t end = FindHeadEnd(input, searched_);
   const std::string_view head = input.substr(0, end);
-  CheckLines(head.substr(known > 0 ? known - 1 : 0));
+  CheckLines(head, known);
   CheckTargetSize(head.substr(0, head.find("\r\n")), limits_);
   CheckHeaderSize(head.size(), limits_);
   if (end == std::string_view::npos) return skipped;
