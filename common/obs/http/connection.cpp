@@ -281,10 +281,6 @@ void Connection::FinishReply() {
     if (!input_.empty() || readable_) Advance();
     return;
   }
-  if (input_ended_) {
-    Close();
-    return;
-  }
   // Only our side is shut, so that the client can read to the end; a close with unread input would reset it.
   Enter(Phase::kClosing);
   ::shutdown(socket_.fd(), SHUT_WR);
