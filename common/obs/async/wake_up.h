@@ -48,6 +48,24 @@ class WakeUp final : private Source, private Timer {
   bool late_ = false;
 };
 
+namespace internal {
+
+/// Wakes its token when it is destroyed.
+class WakeAtEnd {
+ public:
+  WakeAtEnd(Loop& loop, Loop::Token token) : mailbox_(loop.mailbox()), loop_(&loop), token_(token) {}
+  ~WakeAtEnd() { Loop::Wake(mailbox_, loop_, token_); }
+  WakeAtEnd(const WakeAtEnd&) = delete;
+  WakeAtEnd& operator=(const WakeAtEnd&) = delete;
+
+ private:
+  const std::shared_ptr<Mailbox> mailbox_;
+  Loop* const loop_;
+  const Loop::Token token_;
+};
+
+}  // namespace internal
+
 /// Runs `work` on the thread of `there` and gives its result on that of `here`; nothing when `there` has
 /// stopped. `work` must own what it uses, but for what belongs to `there`.
 template <typename Result>
@@ -55,10 +73,12 @@ Task<std::optional<Result>> RunOn(Loop& here, Loop& there, std::function<Result(
   if (&here == &there) co_return std::optional<Result>(work());
   auto result = std::make_shared<std::optional<Result>>();
   WakeUp wake_up(here);
-  const bool posted = there.mailbox()->Post(
-      [result, work = std::move(work), mailbox = here.mailbox(), loop = &here, token = wake_up.token()] {
+  // Work that a stopping loop drops wakes as well.
+  auto end = std::make_shared<internal::WakeAtEnd>(here, wake_up.token());
+  const bool posted =
+      there.mailbox()->Post([result, work = std::move(work), end = std::move(end)]() mutable {
         result->emplace(work());
-        Loop::Wake(mailbox, loop, token);
+        end.reset();
       });
   if (posted) co_await wake_up;
   co_return std::move(*result);
