@@ -99,14 +99,13 @@ class Scenario {
         service.Set("LOG_LEVEL", "DEBUG");
         service.Set("DIE_SERVICE_URL", hanging.url());
         service.Set("DICE_ROLLER_URL", hanging.url());
-        service.Set("HTTP_WORKER_THREADS", "1");
-        service.Set("HTTP_WORKER_QUEUE", "0");
+        service.Set("ADMIN_PORT", "0");
         service.Set("DRAIN_TIMEOUT", "100ms");
         service.Set("TELEMETRY_FLUSH_TIMEOUT", "100ms");
         service.StartReady();
         HttpConnection stuck(service.port());
         stuck.Request("GET", "/roll?die=fair");
-        Eventually([&] { return service.Get("/roll?die=fair").status == 503; });
+        Eventually([&] { return service.Metric("http_requests_in_progress") == 2; });  // and the scrape itself
         if (lost == &refusing) service.process().WaitForLog("Spans could not be exported");
         Keep(service);
         service.Stop();

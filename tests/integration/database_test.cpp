@@ -185,7 +185,6 @@ TEST_F(Database, PoolMayBeExhausted) {
 }
 
 TEST_F(Database, ThatStandsStillLeavesTheServiceAlive) {
-  die_service().Set("HTTP_WORKER_THREADS", "2");
   die_service().Set("DATABASE_POOL_SIZE", "2");
   die_service().Set("DATABASE_STATEMENT_TIMEOUT", "500ms");
   die_service().Set("DRAIN_TIMEOUT", "1s");

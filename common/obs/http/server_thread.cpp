@@ -9,6 +9,9 @@
 namespace obs::http {
 namespace {
 
+/// What a handler waits for gives up at the deadline of its scope, and the handler can say why; so much later
+/// it is cancelled.
+constexpr std::chrono::milliseconds kDeadlineGrace{50};
 /// Connections beyond the limit that are told so before they are closed; more are closed at once.
 constexpr std::size_t kToldTurnedAway = 64;
 
@@ -116,7 +119,7 @@ void ServerThread::OnRequest(Connection& connection, std::unique_ptr<Request> re
   connection.exchange = std::make_unique<Exchange>(*this, shared_.telemetry, shared_.router, loop_, connection,
                                                    std::move(request), wants_close);
   const async::Deadline deadline = connection.exchange->start() + shared_.request_timeout;
-  connection.SetDeadline(deadline);
+  connection.SetDeadline(deadline + kDeadlineGrace);
   connection.exchange->Start(deadline);
 }
 
