@@ -113,6 +113,10 @@ Observer::Source Observer::trace_source() const { return SourceBeside(trace_stor
 Observer::Source Observer::log_source() const { return SourceBeside(log_store_.get()); }
 
 Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
+  const auto turn = co_await views_.Acquire(scope.loop(), scope.deadline());
+  if (!turn.permit) {
+    throw obs::Error(obs::ErrorCode::kOverloaded, "overloaded", "Too many traces are looked at at once.");
+  }
   TraceView view(trace_id);
   std::vector<Question> questions;
   if (own_ != nullptr) {

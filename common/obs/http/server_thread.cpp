@@ -17,7 +17,7 @@ constexpr std::size_t kToldTurnedAway = 64;
 
 Error TooManyConnections(Admission::Verdict verdict) {
   const bool share = verdict == Admission::Verdict::kShare;
-  return Error(ErrorCode::kUnavailable, "too-many-connections",
+  return Error(ErrorCode::kOverloaded, "too-many-connections",
                share ? "Your address has all the connections that one may have; try again."
                      : "This server has no connection free; try again.");
 }
@@ -70,7 +70,6 @@ void ServerThread::TurnAway(Connection& connection, Admission::Verdict verdict) 
     return;
   }
   Response response = Problem(TooManyConnections(verdict), "");
-  response.headers.emplace_back("Retry-After", "1");
   std::string head;
   AppendHead(head, response, true, "");
   connection.Reply(head, std::move(response.body), true);
@@ -151,7 +150,18 @@ void ServerThread::OnDeadline(Connection& connection) {
   if (connection.exchange) connection.exchange->Cancel("deadline", DeadlinePassed());
 }
 
-void ServerThread::OnReplyDropped(Connection& /*connection*/) { shared_.telemetry.Refused("pending_bytes"); }
+/// Clients that do not read make room for one who may: who was served longest ago goes first.
+bool ServerThread::MakeRoomToSend(std::size_t bytes) {
+  for (const auto& connection : connections_) {
+    if (shared_.admission.Hold(bytes)) return true;
+    if (connection->phase() != Connection::Phase::kSending) continue;
+    shared_.telemetry.Refused("pending_bytes");
+    connection->Close();
+  }
+  const bool room = shared_.admission.Hold(bytes);
+  if (!room) shared_.telemetry.Refused("pending_bytes");
+  return room;
+}
 
 void ServerThread::OnBusy(bool busy) {
   if (busy) {
