@@ -15,12 +15,17 @@ std::size_t BlockingPool::queue_length() const {
 }
 
 void BlockingPool::Stop() {
+  std::list<std::shared_ptr<Job>> dropped;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& job : queue_) job->queued = false;
-    queue_.clear();
+    for (const auto& job : queue_) {
+      job->queued = false;
+      job->dropped = true;
+    }
+    dropped.swap(queue_);
   }
+  for (const auto& job : dropped) Loop::Wake(job->mailbox, job->loop, job->token);
   ready_.notify_all();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
@@ -90,7 +95,10 @@ bool BlockingPool::Completion::await_suspend(std::coroutine_handle<> awaiting) {
   return true;
 }
 
-void BlockingPool::Completion::OnReady(const Readiness& /*ready*/) { Resume(); }
+void BlockingPool::Completion::OnReady(const Readiness& /*ready*/) {
+  if (job_->dropped) refusal_ = Refusal::kQueueFull;
+  Resume();
+}
 
 void BlockingPool::Completion::OnTimer() {
   if (!pool_.Remove(*job_)) return;  // it runs, or its end is on the way
