@@ -59,8 +59,9 @@ TEST_P(Overload, TurnsFurtherRequestsAwayAtOnce) {
     EXPECT_EQ(reply.json()["type"].Text(), "urn:problem-type:overloaded");
     EXPECT_GE(std::stoi("0" + reply.Header("Retry-After")), 1);
   }
-  EXPECT_EQ(service.Metric("http_requests_rejected_total"), 5);
-  EXPECT_EQ(service.Metric("http_requests_in_progress"), 5 + 1);  // and the scrape itself
+  EXPECT_TRUE(Becomes([this] { return service.Metric("http_requests_rejected_total"); }, 5));
+  // And the scrape itself.
+  EXPECT_TRUE(Becomes([this] { return service.Metric("http_requests_in_progress"); }, 5 + 1));
 }
 
 INSTANTIATE_TEST_SUITE_P(Services, Overload, testing::Values("dice-roller", "frontend"),
