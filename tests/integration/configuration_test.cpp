@@ -73,6 +73,17 @@ TEST_P(Configuration, ReportsAllFaultsTogether) {
   for (const std::string& name : own.at(GetParam())) EXPECT_THAT(outcome.err, HasSubstr(name));
 }
 
+TEST_P(Configuration, IsRefusedWithStatusOneWhenNobodyCanBeTold) {
+  const auto status = [this](const std::string& redirected) {
+    return RunProgram({"sh", "-c", program() + redirected}, {{"PORT", "99999"}}).status;
+  };
+  EXPECT_EQ(status(" 2>/dev/full"), 1);
+  EXPECT_EQ(status(" 2>&-"), 1);
+  EXPECT_EQ(status(" --help >/dev/full"), 1);
+  EXPECT_EQ(status(" --version >/dev/full"), 1);
+  EXPECT_EQ(status(" --version 2>/dev/full"), 0);
+}
+
 TEST(ServiceName, IsTheSameInLogsAndMetricsAsInSpans) {
   DiceSystem system;
   system.die_service.Set("OTEL_SERVICE_NAME", "die-west");

@@ -35,7 +35,7 @@ class HungUpstream : public testing::TestWithParam<std::string> {
       connections.emplace_back(service.port());
       EXPECT_TRUE(connections.back().Request("GET", "/roll?die=fair"));
     }
-    EXPECT_TRUE(Eventually([this] { return InProgress() == kWaiting; }));
+    EXPECT_TRUE(Becomes([this] { return InProgress(); }, kWaiting));
   }
   /// Beside the scrape itself.
   double InProgress() const { return service.Metric("http_requests_in_progress") - 1; }
@@ -62,7 +62,7 @@ TEST_P(HungUpstream, LeavesProbesAndMetricsAtOnce) {
 TEST_P(HungUpstream, IsNotWaitedForOnceTheClientHasLeft) {
   Wait();
   connections.clear();
-  EXPECT_TRUE(Eventually([this] { return InProgress() == 0; }));
+  EXPECT_TRUE(Becomes([this] { return InProgress(); }, 0));
   EXPECT_EQ(service.Metric("http_requests_cancelled_total", {{"reason", "client_left"}}), kWaiting);
   EXPECT_EQ(service.Metric("requests_waiting", {{"for", peer()}}), 0);
   EXPECT_EQ(service.Metric("http_client_request_duration_seconds_count", {{"status", "cancelled"}}), kWaiting);
