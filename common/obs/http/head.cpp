@@ -87,8 +87,8 @@ std::size_t FindHeadEnd(std::string_view input, std::size_t& searched) {
   return end == std::string_view::npos ? end : end + kEnd.size();
 }
 
-void CheckLines(std::string_view head) {
-  for (std::size_t at = head.find('\n'); at != std::string_view::npos; at = head.find('\n', at + 1)) {
+void CheckLines(std::string_view head, std::size_t from) {
+  for (std::size_t at = head.find('\n', from); at != std::string_view::npos; at = head.find('\n', at + 1)) {
     if (at == 0 || head[at - 1] != '\r') throw Malformed("Lines must end in CR LF.");
   }
 }

@@ -126,15 +126,17 @@ std::size_t RequestReader::Read(std::string_view input) {
 }
 
 std::size_t RequestReader::ReadHead(std::string_view input) {
-  // An empty line before a request is tolerated, as RFC 9112, section 2.2 asks.
-  if (searched_ == 0 && input == "\r") return 0;
-  const std::size_t skipped = searched_ == 0 && input.starts_with("\r\n") ? 2 : 0;
-  input.remove_prefix(skipped);
+  // Empty lines before a request are tolerated, as RFC 9112, section 2.2 asks.
+  std::size_t skipped = 0;
+  if (searched_ == 0) {
+    for (; input.starts_with("\r\n"); input.remove_prefix(2)) skipped += 2;
+    if (input == "\r") return skipped;
+  }
 
   const std::size_t known = searched_;
   const std::size_t end = FindHeadEnd(input, searched_);
   const std::string_view head = input.substr(0, end);
-  CheckLines(head.substr(known > 0 ? known - 1 : 0));
+  CheckLines(head, known);
   CheckTargetSize(head.substr(0, head.find("\r\n")), limits_);
   CheckHeaderSize(head.size(), limits_);
   if (end == std::string_view::npos) return skipped;
