@@ -1,5 +1,9 @@
 #pragma once
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "obs/postgres/pool.h"
 #include "store.h"
 
@@ -11,10 +15,12 @@ class PostgresStore : public Store {
   /// What the pool should run to see whether the view can be read, and how many dice it has.
   static constexpr const char* kCheck = "SELECT count(*) FROM dice";
 
+  /// `pool` must outlive the store.
   explicit PostgresStore(obs::postgres::Pool& pool) : pool_(pool) {}
 
-  std::vector<std::string> List(const Caller& caller) override;
-  std::shared_ptr<const DieSpecification> Find(std::string_view identifier, const Caller& caller) override;
+  obs::async::Task<std::vector<std::string>> List(obs::Scope& scope) override;
+  obs::async::Task<std::shared_ptr<const DieSpecification>> Find(std::string identifier,
+                                                                 obs::Scope& scope) override;
 
  private:
   obs::postgres::Pool& pool_;

@@ -1,32 +1,26 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "die_specification.h"
-#include "obs/log/logger.h"
-#include "obs/trace/tracer.h"
+#include "obs/async/task.h"
+#include "obs/scope/scope.h"
 
 namespace die_service {
 
-/// On whose behalf a store is asked: the parent of its spans, and the logger that speaks for it.
-struct Caller {
-  const obs::trace::Context& span;
-  const obs::log::Logger& logger;
-};
-
-/// Where the dice are. Thread-safe.
+/// Where the dice are. Thread-safe; it must outlive every task that it has given.
 class Store {
  public:
   virtual ~Store() = default;
 
   /// Identifiers in alphabetical order. Throws obs::Error kUnavailable when the store cannot be asked.
-  virtual std::vector<std::string> List(const Caller& caller) = 0;
+  /// `scope` must outlive the task.
+  virtual obs::async::Task<std::vector<std::string>> List(obs::Scope& scope) = 0;
   /// Nothing when there is no such die. Throws as List().
-  virtual std::shared_ptr<const DieSpecification> Find(std::string_view identifier, const Caller& caller) = 0;
+  virtual obs::async::Task<std::shared_ptr<const DieSpecification>> Find(std::string identifier,
+                                                                         obs::Scope& scope) = 0;
 };
 
 }  // namespace die_service
