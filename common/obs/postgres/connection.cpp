@@ -121,6 +121,10 @@ struct PqxxConnection : pqxx::connection {
   explicit PqxxConnection(RawConnection raw) : pqxx::connection(seize_raw_connection(raw.release())) {}
 };
 
+void Prepare(PqxxConnection& connection, const std::string& name, const std::string& sql) {
+  connection.prepare(name, sql);
+}
+
 pqxx::result Execute(pqxx::nontransaction& work, const std::string& name,
                      const std::vector<std::string>& values) {
   pqxx::params parameters;
@@ -152,6 +156,17 @@ class PqxxConnection final : public pqxx::connection_base {
  private:
   Adopt adopt_;
 };
+
+void Prepare(PqxxConnection& connection, const std::string& name, const std::string& sql) {
+  connection.prepare(name, sql);
+  try {
+    // Or the server would not hear of it before the statement runs.
+    connection.prepare_now(name);
+  } catch (...) {
+    if (connection.is_open()) connection.unprepare(name);
+    throw;
+  }
+}
 
 pqxx::result Execute(pqxx::nontransaction& work, const std::string& name,
                      const std::vector<std::string>& values) {
@@ -265,7 +280,7 @@ struct Connection::Impl {
     if (known != prepared.end()) return known->second;
     std::string name = statement.name;
     while (names.contains(name)) name = fmt::format("{}_{}", statement.name, names.size());
-    connection->prepare(name, statement.sql);
+    postgres::Prepare(*connection, name, statement.sql);
     names.insert(name);
     return prepared.emplace(statement.sql, std::move(name)).first->second;
   }

@@ -64,6 +64,7 @@ struct Pool::Impl {
   ConnectionPool connections;
   // After the connections, which its threads use.
   async::BlockingPool threads;
+  std::mutex closing;  ///< held by Close()
 };
 
 namespace {
@@ -139,12 +140,12 @@ class Job {
 
  private:
   ConnectionPool& connections_;
-  const std::chrono::milliseconds acquire_timeout_;
-  const Statement statement_;
-  const std::vector<std::string> parameters_;
-  const Deadline deadline_;
-  const Deadline start_by_;
-  const std::shared_ptr<SentAt> sent_;
+  std::chrono::milliseconds acquire_timeout_;
+  Statement statement_;
+  std::vector<std::string> parameters_;
+  Deadline deadline_;
+  Deadline start_by_;
+  std::shared_ptr<SentAt> sent_;
 };
 
 /// One query as telemetry sees it: span, counter, histogram and log line agree with each other. Destroyed
@@ -275,11 +276,12 @@ async::Task<Rows> Pool::Query(const Statement& statement, std::vector<std::strin
   QueryTelemetry query(scope, impl.config, statement, impl.queries, impl.durations, sent);
   const Waiting waiting = scope.WaitAt(impl.wait_point);
   const auto start = Clock::now();
-  const Job job(impl.connections, impl.config, statement, std::move(parameters), scope.deadline(), sent);
-  std::function<Outcome(std::stop_token)> work = job;
+  Job job(impl.connections, impl.config, statement, std::move(parameters), scope.deadline(), sent);
+  const Deadline start_by = job.start_by();
+  std::function<Outcome(std::stop_token)> work = std::move(job);
   Outcome outcome;
   try {
-    outcome = co_await impl.threads.Run(scope.loop(), std::move(work), job.start_by());
+    outcome = co_await impl.threads.Run(scope.loop(), std::move(work), start_by);
   } catch (const async::BlockingPool::NotRun& not_run) {
     const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
     outcome.refusal = impl.connections.NoConnection(
@@ -296,6 +298,7 @@ async::Task<Rows> Pool::Query(const Statement& statement, std::vector<std::strin
 std::optional<std::string> Pool::Unready() const { return impl_->connections.Unready(); }
 
 void Pool::Close() {
+  const std::lock_guard lock(impl_->closing);
   impl_->connections.Close();
   impl_->threads.Stop();
 }
