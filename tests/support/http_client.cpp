@@ -54,6 +54,8 @@ bool HttpConnection::Send(std::string_view bytes) {
   return true;
 }
 
+void HttpConnection::EndInput() { shutdown(socket_.get(), SHUT_WR); }
+
 bool HttpConnection::Request(std::string_view method, std::string_view target, const Headers& headers) {
   std::string request = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n";
   for (const auto& [name, value] : headers) request += name + ": " + value + "\r\n";

@@ -33,18 +33,23 @@ struct HttpReply {
 class HttpConnection {
  public:
   explicit HttpConnection(std::uint16_t port) : socket_(ConnectLoopback(port)) {}
+  explicit HttpConnection(Fd socket) : socket_(std::move(socket)) {}
 
   bool connected() const { return socket_.valid(); }
   /// False when the peer has gone.
   bool Send(std::string_view bytes);
   /// Sends a request without a body.
   bool Request(std::string_view method, std::string_view target, const Headers& headers = {});
+  /// Tells the peer that nothing more will be sent.
+  void EndInput();
   /// The next complete reply; nothing when the connection ended or `timeout` passed before its last byte.
   /// `head`: the reply is to a HEAD request and has no body.
   std::optional<HttpReply> Read(std::chrono::milliseconds timeout = std::chrono::seconds(15),
                                 bool head = false);
   /// The peer closes within `timeout` without another byte.
   bool ClosedByPeer(std::chrono::milliseconds timeout);
+  /// Gives the socket away, for an end that is no plain close.
+  Fd Release() { return std::move(socket_); }
   /// Bytes that came and belong to no reply read so far.
   const std::string& unread() const { return buffer_; }
 

@@ -54,7 +54,23 @@ std::uint16_t PortOf(const Fd& socket) {
 }
 
 Fd ConnectLoopback(std::uint16_t port, std::chrono::milliseconds timeout) {
+  return ConnectLoopbackAs(0, port, 0, timeout);
+}
+
+Fd ConnectLoopbackAs(std::uint8_t client, std::uint16_t port, int receive_buffer,
+                     std::chrono::milliseconds timeout) {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (client != 0) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xffffff00U) | client);
+    const int on = 1;
+    setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    Bind(socket, own);
+  }
+  if (receive_buffer != 0) {
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  }
   const sockaddr_in address = Loopback(port);
   if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     pollfd waiting{socket.get(), POLLOUT, 0};
@@ -69,6 +85,11 @@ Fd ConnectLoopback(std::uint16_t port, std::chrono::milliseconds timeout) {
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return socket;
+}
+
+void Reset(Fd socket) {
+  const linger at_once{1, 0};
+  setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 bool WaitReadable(int fd, std::chrono::milliseconds timeout) {

@@ -32,6 +32,12 @@ Fd BindLoopback(std::uint16_t port = 0);
 std::uint16_t PortOf(const Fd& socket);
 /// Connects to 127.0.0.1; not valid when refused or late.
 Fd ConnectLoopback(std::uint16_t port, std::chrono::milliseconds timeout = std::chrono::seconds(5));
+/// As ConnectLoopback(), as the client 127.0.0.`client`, with a receive buffer of `receive_buffer` bytes or,
+/// for 0, of the kernel's choice.
+Fd ConnectLoopbackAs(std::uint8_t client, std::uint16_t port, int receive_buffer = 0,
+                     std::chrono::milliseconds timeout = std::chrono::seconds(5));
+/// Closes so that the peer is told at once that nothing will be read any more (RST).
+void Reset(Fd socket);
 /// Waits until `fd` can be read or its peer has gone.
 bool WaitReadable(int fd, std::chrono::milliseconds timeout);
 

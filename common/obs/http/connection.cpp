@@ -110,10 +110,7 @@ void Connection::OnReady(const async::Readiness& ready) {
   readable_ = readable_ || ready.readable || ready.closed;
   if (ready.closed && !input_ended_) {
     input_ended_ = true;
-    if (phase_ == Phase::kHandling) {
-      probe_at_ = async::Clock::now() + kProbeDelay;
-      WakeBy(probe_at_);
-    }
+    if (phase_ == Phase::kHandling) ProbeLater();
   }
   if (ready.writable && phase_ == Phase::kSending) SendMore();
   if (readable_) Advance();
@@ -206,6 +203,7 @@ void Connection::TakeIn(std::string_view bytes) {
       minor_version_ = request->minor_version;
       request->client_address = client_address_;
       Enter(Phase::kHandling);
+      if (input_ended_) ProbeLater();
       owner_.OnRequest(*this, std::move(request), reader_.wants_close());
       break;
     }
@@ -217,6 +215,11 @@ void Connection::ReplyRefusal(std::string_view reason, const Error& error) {
   std::string head;
   AppendHead(head, response, true, "");
   Reply(head, std::move(response.body), true);
+}
+
+void Connection::ProbeLater() {
+  probe_at_ = async::Clock::now() + kProbeDelay;
+  WakeBy(probe_at_);
 }
 
 /// To a client that is gone the kernel answers with a reset, and that cancels the request.
@@ -275,10 +278,6 @@ void Connection::FinishReply() {
   if (!close_after_reply_) {
     Enter(Phase::kIdle);
     if (!input_.empty() || readable_) Advance();
-    return;
-  }
-  if (input_ended_) {
-    Close();
     return;
   }
   // Only our side is shut, so that the client can read to the end; a close with unread input would reset it.

@@ -103,6 +103,7 @@ class Connection final : private async::Source, private async::Timer {
   void SendMore();
   void FinishReply();
   void ReplyRefusal(std::string_view reason, const Error& error);
+  void ProbeLater();
   void ProbeClient();
 
   Owner& owner_;
