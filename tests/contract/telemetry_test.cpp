@@ -103,11 +103,22 @@ class Scenario {
         service.Set("HTTP_WORKER_QUEUE", "0");
         service.Set("DRAIN_TIMEOUT", "100ms");
         service.Set("TELEMETRY_FLUSH_TIMEOUT", "100ms");
+        if (lost == &hanging_collector) {
+          service.Set("OTEL_BSP_MAX_QUEUE_SIZE", "4");
+          service.Set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
+        }
         service.StartReady();
         HttpConnection stuck(service.port());
         stuck.Request("GET", "/roll?die=fair");
         Eventually([&] { return service.Get("/roll?die=fair").status == 503; });
         if (lost == &refusing) service.process().WaitForLog("Spans could not be exported");
+        if (lost == &hanging_collector) {
+          EXPECT_TRUE(Eventually([&] {
+            service.Get("/roll?die=");
+            return service.Metric("otel_sdk_sampler_trace_unsampled_total") > 0;
+          }));
+          service.process().WaitForLog("Traces are left out because too many spans wait for the collector");
+        }
         Keep(service);
         service.Stop();
         KeepLogs(service);
