@@ -102,6 +102,10 @@ class Scenario {
         service.Set("ADMIN_PORT", "0");
         service.Set("DRAIN_TIMEOUT", "100ms");
         service.Set("TELEMETRY_FLUSH_TIMEOUT", "100ms");
+        if (lost == &hanging_collector) {
+          service.Set("OTEL_BSP_MAX_QUEUE_SIZE", "4");
+          service.Set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
+        }
         service.StartReady();
         HttpConnection stuck(service.port());
         stuck.Request("GET", "/roll?die=fair");
@@ -109,6 +113,14 @@ class Scenario {
         EXPECT_TRUE(Becomes([&] { return service.Metric("http_requests_in_progress"); }, 2));
         if (lost == &refusing) {
           EXPECT_FALSE(service.process().WaitForLog("Spans could not be exported").IsNull());
+        } else {
+          EXPECT_TRUE(Eventually([&] {
+            service.Get("/roll?die=");
+            return service.Metric("otel_sdk_sampler_trace_unsampled_total") > 0;
+          }));
+          const auto line = service.process().WaitForLog(
+              "Traces are left out because too many spans wait for the collector");
+          EXPECT_FALSE(line.IsNull());
         }
         Keep(service);
         service.Stop();

@@ -1,5 +1,7 @@
 #include "obs/trace/buffer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -28,14 +30,24 @@ std::string Line(int n, std::size_t padding = 0) {
   return R"({"n":)" + std::to_string(n) + R"(,"p":")" + std::string(padding, 'x') + R"("})";
 }
 
+/// A `Span` message with nothing but a name.
+std::string SpanNamed(const std::string& name) {
+  return std::string{'\x2a', static_cast<char>(name.size())} + name;
+}
+
 TEST(Buffer, FindsWhatBelongsToATraceInTheOrderOfAdding) {
   Buffer buffer(10000);
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(1));
-  buffer.Add(Buffer::Kind::kSpan, kOther, R"({"name":"other"})");
-  buffer.Add(Buffer::Kind::kSpan, kTrace, R"({"name":"roll"})");
+  buffer.Add(Buffer::Kind::kSpan, kOther, SpanNamed("other"));
+  buffer.Add(Buffer::Kind::kSpan, kTrace, SpanNamed("roll"));
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(2));
+  buffer.Add(Buffer::Kind::kSpan, kTrace, SpanNamed("GET"));
   const Json found = Json::Parse(buffer.Find(kTrace));
-  EXPECT_EQ(found["resourceSpans"][0]["scopeSpans"][0]["spans"].Text(), R"([{"name":"roll"}])");
+  const Json spans = found["resourceSpans"][0]["scopeSpans"][0]["spans"];
+  ASSERT_THAT(spans.Items(), SizeIs(2));
+  EXPECT_EQ(spans[std::size_t{0}]["name"].Text(), "roll");
+  EXPECT_EQ(spans[std::size_t{1}]["name"].Text(), "GET");
+  EXPECT_FALSE(found.Has("truncated"));
   EXPECT_THAT(LinesOf(buffer, kTrace), ElementsAre(1, 2));
 }
 
@@ -66,6 +78,62 @@ TEST(Buffer, LeavesOutWhatWouldNotFit) {
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(1));
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(2, 300));
   EXPECT_THAT(LinesOf(buffer, kTrace), ElementsAre(1));
+}
+
+TEST(Buffer, TakesNoEntryWhoseTraceHasNoProperId) {
+  Buffer buffer(1000);
+  for (const std::string& id :
+       {std::string(), std::string(31, 'a'), std::string(33, 'a'), std::string(32, 'x')}) {
+    buffer.Add(Buffer::Kind::kLine, id, Line(1));
+    EXPECT_EQ(buffer.Find(id), "");
+  }
+}
+
+TEST(Buffer, FindsEveryOneOfManyTraces) {
+  Buffer buffer(std::size_t{1} << 20);
+  const auto id = [](int n) { return fmt::format("{:032x}", n); };
+  for (int round = 0; round < 3; ++round) {
+    for (int n = 1; n <= 2000; ++n) buffer.Add(Buffer::Kind::kLine, id(n), Line(10 * n + round));
+  }
+  for (int n = 1; n <= 2000; ++n) {
+    ASSERT_THAT(LinesOf(buffer, id(n)), ElementsAre(10 * n, 10 * n + 1, 10 * n + 2));
+  }
+}
+
+TEST(Buffer, AnswersWithNoMoreThanItIsAskedForAndKeepsTheNewest) {
+  Buffer buffer(std::size_t{8} << 20);
+  for (int n = 0; n < 5000; ++n) buffer.Add(Buffer::Kind::kLine, kTrace, Line(n, 1000));
+  const std::string answer = buffer.Find(kTrace, 100'000);
+  EXPECT_LE(answer.size(), 101'000u);
+  EXPECT_GE(answer.size(), 98'000u);
+  const Json found = Json::Parse(answer);
+  EXPECT_TRUE(found["truncated"].True());
+  const std::vector<Json> lines = found["logs"].Items();
+  EXPECT_EQ(lines.back()["n"].Number(), 4999);
+  EXPECT_EQ(lines.front()["n"].Number(), 5000 - static_cast<double>(lines.size()));
+  EXPECT_LE(buffer.Find(kTrace).size(), Buffer::kDefaultAnswer + 1000);
+}
+
+// A look-up that read the whole buffer would take as long as a copy of it.
+TEST(Buffer, IsNotReadAsAWholeForOneTrace) {
+  constexpr std::size_t kCapacity = std::size_t{256} << 20;
+  Buffer buffer(kCapacity);
+  buffer.Add(Buffer::Kind::kLine, kOther, Line(1));
+  const std::string line = Line(2, 900);
+  for (int n = 0; n < 200'000; ++n) {
+    buffer.Add(Buffer::Kind::kLine, fmt::format("{:016x}{:016x}", 1 + n / 10, 7), line);
+  }
+  constexpr int kLookups = 100;
+  const support::Stopwatch whole;
+  std::vector<char> copy(kCapacity / 2, 'x');
+  EXPECT_EQ(std::count(copy.begin(), copy.end(), 'y'), 0);
+  const auto reading = whole.elapsed();
+  const support::Stopwatch lookups;
+  for (int i = 0; i < kLookups; ++i) {
+    EXPECT_EQ(buffer.Find(std::string(32, '0')), "");
+    EXPECT_THAT(LinesOf(buffer, kOther), ElementsAre(1));
+  }
+  EXPECT_LT(lookups.elapsed() / kLookups, reading / 10);
 }
 
 TEST(Buffer, IsReadWhileItIsWritten) {
