@@ -99,7 +99,7 @@ class IdleConnections final : public async::Loop::Local {
     while (!idle_.empty()) {
       Entry latest = std::move(idle_.back());
       idle_.pop_back();
-      if (latest.socket->stale() || now - latest.since > kMaxIdle) continue;
+      if (latest.socket->Stale() || now - latest.since > kMaxIdle) continue;
       latest.socket->SetIdleListener({});
       return std::move(latest.socket);
     }
@@ -107,7 +107,7 @@ class IdleConnections final : public async::Loop::Local {
   }
 
   void Keep(std::unique_ptr<Socket> socket) {
-    if (idle_.size() >= limit_ || socket->stale()) return;
+    if (idle_.size() >= limit_ || socket->Stale()) return;
     // A descriptor is not held longer than the other side holds its own.
     socket->SetIdleListener([this] { PruneSoon(); });
     socket->SetDeadline(async::Deadline::max());
@@ -124,7 +124,7 @@ class IdleConnections final : public async::Loop::Local {
     if (std::exchange(pruning_, true)) return;
     loop_.Defer([this] {
       pruning_ = false;
-      std::erase_if(idle_, [](const Entry& entry) { return entry.socket->stale(); });
+      std::erase_if(idle_, [](const Entry& entry) { return entry.socket->Stale(); });
     });
   }
 

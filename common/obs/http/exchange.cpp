@@ -1,5 +1,6 @@
 #include "obs/http/exchange.h"
 
+#include <string>
 #include <utility>
 
 #include "obs/http/problem.h"
@@ -50,6 +51,9 @@ async::Task<void> Exchange::Run() {
   try {
     ReadParameters(*route_, *request_);
     response_ = co_await route_->handler(*request_, *scope_);
+    if (response_.status < 200 || response_.status > 599) {
+      Answer(Internal("the handler gave status " + std::to_string(response_.status)));
+    }
   } catch (const Error& error) {
     Answer(error);
   } catch (const std::exception& exception) {

@@ -28,13 +28,16 @@ std::string_view DateNow() {
 constexpr std::array<std::string_view, 6> kOwnHeaders = {"content-type", "content-length", "connection",
                                                          "transfer-encoding", "date", "traceresponse"};
 
+bool IsValue(std::string_view value) {
+  return std::all_of(value.begin(), value.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+  });
+}
+
 bool IsSendable(std::string_view name, std::string_view value) {
   const auto is_name = [name](std::string_view own) { return EqualsIgnoringCase(own, name); };
-  return IsToken(name) && std::none_of(kOwnHeaders.begin(), kOwnHeaders.end(), is_name) &&
-         std::all_of(value.begin(), value.end(), [](char c) {
-           const auto byte = static_cast<unsigned char>(c);
-           return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-         });
+  return IsToken(name) && std::none_of(kOwnHeaders.begin(), kOwnHeaders.end(), is_name) && IsValue(value);
 }
 
 void AppendNumber(std::string& out, std::size_t number) {
@@ -52,7 +55,8 @@ void AppendHead(std::string& out, const Response& response, bool close, std::str
   AppendNumber(out, static_cast<std::size_t>(response.status));
   out.append(" ").append(ReasonPhrase(response.status)).append("\r\nDate: ").append(DateNow());
   if (HasContent(response.status)) {
-    if (!response.content_type.empty()) out.append("\r\nContent-Type: ").append(response.content_type);
+    const std::string_view type = response.content_type;
+    if (!type.empty() && IsValue(type)) out.append("\r\nContent-Type: ").append(type);
     out += "\r\nContent-Length: ";
     AppendNumber(out, response.body.size());
   }

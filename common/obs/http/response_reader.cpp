@@ -77,10 +77,14 @@ void ResponseReader::ParseStatusLine(std::string_view line) {
 void ResponseReader::BeginBody() {
   const std::string_view connection = headers_.Find("Connection");
   keep_alive_ = minor_version_ > 0 ? !HasToken(connection, "close") : HasToken(connection, "keep-alive");
+  // What the headers say is then of a body that is not sent (RFC 9112, section 6.3).
+  if (head_only_ || status_ == 204 || status_ == 304) {
+    state_ = State::kComplete;
+    return;
+  }
   const BodyFraming framing = ParseBodyFraming(headers_, max_body_bytes_);
-  const bool none = head_only_ || status_ == 204 || status_ == 304;
   state_ = State::kBody;
-  if (none || (framing.kind == BodyFraming::Kind::kLength && framing.length == 0)) {
+  if (framing.kind == BodyFraming::Kind::kLength && framing.length == 0) {
     state_ = State::kComplete;
   } else if (framing.kind == BodyFraming::Kind::kChunked) {
     chunks_.emplace(max_body_bytes_);

@@ -109,9 +109,27 @@ void Socket::OnReady(const async::Readiness& ready) {
   closed_ = closed_ || ready.closed || ready.broken;
   if (awaiting_) {
     if (awaits_write_ ? writable_ : readable_) std::exchange(awaiting_, {}).resume();
-  } else if (stale() && idle_listener_) {
+  } else if (idle_listener_ && Stale()) {
     idle_listener_();
   }
+}
+
+/// What can be read may be nothing: a read that filled its buffer did not see the end, and TLS sends records of
+/// its own, such as tickets.
+bool Socket::Stale() {
+  if (closed_ || !readable_) return closed_;
+  char byte = 0;
+  bool nothing = false;
+  if (ssl_ != nullptr) {
+    std::size_t size = 0;
+    const int result = SSL_peek_ex(ssl_, &byte, 1, &size);
+    nothing = result != 1 && SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+  } else {
+    nothing = ::recv(fd_, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+  }
+  readable_ = !nothing;
+  return readable_;
 }
 
 bool Socket::Ready::await_ready() const {

@@ -71,7 +71,7 @@ class Socket final : private async::Source, private async::Timer {
   bool tls() const { return ssl_ != nullptr; }
 
   /// The other side has closed, or sent what nobody asked for, while the connection was idle.
-  bool stale() const { return closed_ || readable_; }
+  bool Stale();
   /// Called when something happens that nobody waits for.
   void SetIdleListener(std::function<void()> listener) { idle_listener_ = std::move(listener); }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 
 #include "server_fixture.h"
 #include "support/gate.h"
@@ -45,6 +46,20 @@ class ServerOnTheWire : public testing::Test {
       throw std::runtime_error("secret internals");
     });
     server.Get("/throw-odd", [](const Request&, Scope&) -> Response { throw 5; });
+    server.Get("/status/{status}", [](const Request& request, Scope&) {
+      Response response;
+      response.status = std::atoi(std::string(request.PathParameter("status")).c_str());
+      response.body = "content";
+      response.headers = {{"Content-Type", "text/plain"}, {"Content-Length", "7"}};
+      return response;
+    });
+    server.Get("/to/{place}", [](const Request& request, Scope&) {
+      Response response;
+      response.status = 302;
+      response.content_type = request.PathParameter("place");
+      response.headers = {{"Location", "/" + std::string(request.PathParameter("place"))}};
+      return response;
+    });
     server.Get("/large", [](const Request&, Scope&) {
       Response response;
       response.body = std::string(kLarge, 'x');
@@ -198,6 +213,71 @@ TEST_F(ServerOnTheWire, KeepsTheTextOfAnExceptionToItself) {
   }
 }
 
+TEST_F(ServerOnTheWire, SendsNoContentWithAStatusThatHasNone) {
+  for (const auto* status : {"204", "304"}) {
+    HttpConnection connection(fixture_.port());
+    connection.Request("GET", std::string("/status/") + status);
+    const auto reply = connection.Read(5s, true);
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(std::to_string(reply->status), status);
+    EXPECT_EQ(reply->Header("Content-Length"), "");
+    EXPECT_EQ(reply->Header("Content-Type"), "");
+    connection.Request("GET", "/roll");
+    EXPECT_EQ(connection.Read().value().body, "rolled") << "content would be read as this reply";
+  }
+}
+
+TEST_F(ServerOnTheWire, SendsNoStatusThatIsNone) {
+  for (const auto* status : {"0", "-1", "100", "101", "600", "1000"}) {
+    const auto [reply, closed] = Send(std::string("GET /status/") + status + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(reply.status, 500) << status;
+  }
+}
+
+TEST_F(ServerOnTheWire, LetsNoParameterAddAHeaderToTheReply) {
+  const auto [reply, closed] = Send("GET /to/x%0d%0aSet-Cookie:%20stolen=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(reply.status, 302);
+  EXPECT_EQ(reply.Header("Set-Cookie"), "");
+  EXPECT_EQ(reply.Header("Location"), "");
+  EXPECT_EQ(reply.Header("Content-Type"), "");
+}
+
+TEST_F(ServerOnTheWire, TakesChunkedBodies) {
+  const std::string head = "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  HttpConnection connection(fixture_.port());
+  connection.Send(
+      head + "4\r\nabcd\r\n3;ext=1\r\nefg\r\n0\r\nTrailer: x\r\n\r\nGET /roll HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(connection.Read().value().body, "abcdefg");
+  EXPECT_EQ(connection.Read().value().body, "rolled");
+  for (const char byte : head + "2\r\nab\r\n0\r\n\r\n") connection.Send({&byte, 1});
+  EXPECT_EQ(connection.Read().value().body, "ab");
+}
+
+TEST_F(ServerOnTheWire, BoundsChunkedBodies) {
+  const auto [reply, closed] =
+      Send("POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" +
+           std::string(1000, 'x'));
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(ServerOnTheWire, AnswersForTheServerAsAWhole) {
+  HttpConnection connection(fixture_.port());
+  connection.Send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto reply = connection.Read(5s, true);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 204);
+  connection.Request("GET", "/roll");
+  EXPECT_EQ(connection.Read().value().status, 200);
+}
+
+TEST_F(ServerOnTheWire, TakesTheAbsoluteFormOfATarget) {
+  for (const auto* origin : {"http://a", "HTTP://a:80", "https://[::1]:8443"}) {
+    const auto [reply, closed] = Send(std::string("GET ") + origin + "/roll HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(reply.body, "rolled") << origin;
+  }
+}
+
 TEST_F(ServerOnTheWire, TellsTheAllowedMethods) {
   const auto [reply, closed] = Send("DELETE /roll HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(reply.status, 405);
@@ -244,6 +324,19 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"HostThatIsNone", "GET /roll HTTP/1.1\r\nHost: a:abc\r\n\r\n", 400},
         Row{"OtherCoding",
             "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+        Row{"LengthAndChunked",
+            "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n0\r\n\r\n",
+            400},
+        Row{"ChunkWithoutSize",
+            "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nGET /roll "
+            "HTTP/1.1\r\n",
+            400},
+        Row{"ChunkedHttp10", "POST /body HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+        Row{"QueryForAHost", "GET http://h?x=/roll HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Row{"OriginWithoutHost", "GET http:///roll HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        Row{"HostOfMarkup", "GET /roll HTTP/1.1\r\nHost: <b>\r\n\r\n", 400},
+        Row{"AsteriskForAPath", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400},
         Row{"UnknownMethod", "BREW /roll HTTP/1.1\r\nHost: a\r\n\r\n", 501},
         Row{"TargetTooLong", "GET /" + std::string(5000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
         Row{"TargetOneByteTooLong", "GET /" + std::string(4096, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
