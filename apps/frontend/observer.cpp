@@ -50,14 +50,16 @@ struct Question {
   bool (TraceView::*add)(std::string_view);
 };
 
-Task<void> Ask(const Question& question, TraceView& view, Scope& scope) {
+/// False when the source did not answer as it should.
+Task<bool> Ask(const Question& question, TraceView& view, Scope& scope) {
+  bool answered = false;
   try {
     const auto answer = co_await question.source.Send(obs::http::ClientRequest(question.target), scope);
     // 404: it knows nothing of that trace, at least not yet.
-    if (answer.status == 404 || (answer.status == 200 && (view.*question.add)(answer.body))) co_return;
-  } catch (const obs::http::ClientError&) {  // told below, whatever the reason
+    answered = answer.status == 404 || (answer.status == 200 && (view.*question.add)(answer.body));
+  } catch (const obs::http::ClientError&) {  // told to the page, whatever the reason
   }
-  view.AddUnreachable(question.source.peer());
+  co_return answered;
 }
 
 /// Nothing of a service that is down: that is what the page shall show.
@@ -133,11 +135,14 @@ Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
                              "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
                          &TraceView::AddStoredLines});
   }
-  std::vector<Task<void>> asking;
+  std::vector<Task<bool>> asking;
   asking.reserve(questions.size());
   for (const Question& question : questions) asking.push_back(Ask(question, view, scope));
-  obs::async::All<void> all(std::move(asking));
-  co_await all;
+  obs::async::All<bool> all(std::move(asking));
+  const std::vector<bool> answered = co_await all;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (!answered[i]) view.AddUnreachable(questions[i].source.peer());
+  }
   co_return view.Finish();
 }
 

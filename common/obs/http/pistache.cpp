@@ -80,7 +80,9 @@ class LoopTransport final : public Pistache::Tcp::Transport, private async::Poll
     if (!foreign_.empty()) {
       Transport::onReady(Pistache::Aio::FdSet(std::move(foreign_)));
       for (const Peer& peer : handler_->Take()) {
-        acceptor_.OnAccept(loop_, AcceptedSocket(*this, peer->fd()), peer->address().host());
+        AcceptedSocket socket(*this, peer->fd());
+        // A connection can come between the loop's end and the thread's.
+        if (!loop_.stopped()) acceptor_.OnAccept(loop_, std::move(socket), peer->address().host());
       }
     }
     loop_.EndBatch();

@@ -116,7 +116,7 @@ void Server::Impl::Listen() {
     throw Error(ErrorCode::kUnavailable, "cannot-listen",
                 fmt::format("Cannot listen on {} port {}: {}. {}", config.address, config.port,
                             exception.what(),
-                            taken ? "Stop what uses it, or set another port."
+                            taken ? fmt::format("Stop what uses it, or set {} to another.", config.port_variable)
                                   : "Set HTTP_ADDRESS to an address of this machine, IPv6 in brackets."));
   }
   for (async::Loop* loop : listener->loops()) {

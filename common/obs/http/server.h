@@ -25,6 +25,7 @@ namespace obs::http {
 struct ServerConfig {
   std::string address = "[::]";           ///< HTTP_ADDRESS: a literal address; "[::]" is IPv6 and IPv4
   std::uint16_t port = 0;                 ///< PORT: 0 lets the kernel choose
+  std::string port_variable = "PORT";     ///< what sets the port, for messages
   std::size_t io_threads = 2;             ///< HTTP_IO_THREADS
   std::size_t max_connections = 1000;     ///< HTTP_MAX_CONNECTIONS
   /// HTTP_MAX_CONNECTIONS_PER_ADDRESS: of one client; 0 is three quarters of max_connections.

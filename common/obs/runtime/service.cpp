@@ -102,6 +102,7 @@ struct Service::Impl {
     if (!config.admin_port) return;
     http::ServerConfig admin_config = config.http;
     admin_config.port = *config.admin_port;
+    admin_config.port_variable = "ADMIN_PORT";
     admin_config.io_threads = 1;
     admin_config.max_connections = kAdminConnections;
     admin_config.max_connections_per_address = kAdminConnections;
