@@ -6,6 +6,11 @@
 #include <cmath>
 
 namespace dice_roller {
+
+using obs::Scope;
+using obs::async::Task;
+using obs::http::ClientRequest;
+
 namespace {
 
 constexpr std::size_t kMaxKnown = 100;
@@ -56,13 +61,13 @@ Die ParseDie(const std::string& asked, const std::string& body) {
 
 }  // namespace
 
-DieClient::DieClient(obs::http::Client& client, obs::metrics::Registry& registry)
+DieClient::DieClient(obs::http::Client& client, const obs::Telemetry& telemetry)
     : client_(client),
       requests_(
-          registry.AddCounter("die_service_requests_total",
+          telemetry.registry.AddCounter("die_service_requests_total",
                               "Calls to die-service, by die and status code, refused, timeout or invalid.",
                               {"identifier", "status"})),
-      duration_(registry
+      duration_(telemetry.registry
                     .AddHistogram("die_service_request_duration_seconds", "Time of calls to die-service.", {},
                                   obs::metrics::HttpDurationBuckets())
                     .With({})) {}
@@ -77,17 +82,17 @@ void DieClient::Count(const std::string& identifier, std::string_view status, bo
   requests_.With({LabelOf(identifier, known), status}).Increment();
 }
 
-Die DieClient::Ask(const std::string& identifier, const obs::http::Exchange& exchange) {
+Task<Die> DieClient::Ask(const std::string& identifier, Scope& scope) {
   const auto start = std::chrono::steady_clock::now();
   obs::http::ClientResponse response;
   try {
-    response = client_.Get("/dice/" + obs::http::PercentEncode(identifier), exchange.span.context());
+    response = co_await client_.Send(ClientRequest("/dice/" + obs::http::PercentEncode(identifier)), scope);
   } catch (const obs::http::ClientError& error) {
-    duration_.Observe(std::chrono::steady_clock::now() - start, exchange.span.exemplar());
+    duration_.Observe(std::chrono::steady_clock::now() - start, scope.exemplar());
     Count(identifier, obs::http::Name(error.failure()), false);
     throw;
   }
-  duration_.Observe(std::chrono::steady_clock::now() - start, exchange.span.exemplar());
+  duration_.Observe(std::chrono::steady_clock::now() - start, scope.exemplar());
   if (response.status != 200) {
     Count(identifier, std::to_string(response.status), false);
     if (response.status == 404) {
@@ -99,20 +104,20 @@ Die DieClient::Ask(const std::string& identifier, const obs::http::Exchange& exc
   try {
     Die die = ParseDie(identifier, response.body);
     Count(identifier, "200", true);
-    return die;
+    co_return die;
   } catch (const obs::Error&) {
     Count(identifier, "invalid", false);
     throw;
   }
 }
 
-Die DieClient::Get(const std::string& identifier, const obs::http::Exchange& exchange) {
-  exchange.logger.Info("Requesting die specification from die service", {{"die", identifier}});
+Task<Die> DieClient::Get(std::string identifier, Scope& scope) {
+  scope.Info("Requesting die specification from die service", {{"die", identifier}});
   try {
-    return Ask(identifier, exchange);
+    co_return co_await Ask(identifier, scope);
   } catch (const obs::Error& error) {
-    exchange.logger.Error("die service request failed",
-                          {{"die", identifier}, {"error_type", error.type()}, {"cause", error.cause()}});
+    scope.Error("die service request failed",
+                {{"die", identifier}, {"error_type", error.type()}, {"cause", error.cause()}});
     throw;
   }
 }

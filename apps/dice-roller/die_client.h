@@ -7,27 +7,26 @@
 
 #include "die.h"
 #include "obs/http/client.h"
-#include "obs/http/server.h"
-#include "obs/metrics/registry.h"
+#include "obs/scope/scope.h"
 
 namespace dice_roller {
 
 /// Asks die-service for dice. Thread-safe.
 class DieClient {
  public:
-  /// The references must outlive it.
-  DieClient(obs::http::Client& client, obs::metrics::Registry& registry);
+  /// `client` must outlive it.
+  DieClient(obs::http::Client& client, const obs::Telemetry& telemetry);
 
   /// Throws obs::Error kUnavailable with type `die-not-found`, `die-service-unreachable`,
   /// `die-service-timeout` or `die-service-invalid`.
-  Die Get(const std::string& identifier, const obs::http::Exchange& exchange);
+  obs::async::Task<Die> Get(std::string identifier, obs::Scope& scope);
 
  private:
   /// The identifier when die-service has ever known it, else "unknown": what callers make up must not become
   /// labels.
   std::string LabelOf(const std::string& identifier, bool known);
   void Count(const std::string& identifier, std::string_view status, bool known);
-  Die Ask(const std::string& identifier, const obs::http::Exchange& exchange);
+  obs::async::Task<Die> Ask(const std::string& identifier, obs::Scope& scope);
 
   obs::http::Client& client_;
   obs::metrics::Family<obs::metrics::Counter>& requests_;

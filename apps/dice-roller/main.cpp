@@ -1,6 +1,5 @@
 #include "die_client.h"
 #include "obs/runtime/service.h"
-#include "roll_recorder.h"
 #include "roller.h"
 #include "routes.h"
 #include "system.h"
@@ -25,6 +24,7 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.die_service.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
       parser.Duration("DIE_SERVICE_TIMEOUT", std::chrono::seconds(3), std::chrono::milliseconds(1),
                       std::chrono::seconds(8), "for one whole call to it"));
+  config.service.http.reserved_descriptors = config.die_service.Descriptors(config.service.http.io_threads);
   config.roll_time =
       parser.Duration("DICE_ROLL_TIME", std::chrono::milliseconds(5), std::chrono::microseconds(0),
                       std::chrono::seconds(5), "how long one roll takes");
@@ -34,13 +34,11 @@ Config ReadConfig(obs::config::Parser& parser) {
 int Run(const Config& config) {
   obs::runtime::Service service(config.service);
   service.AddDependency("die-service", config.die_service.base_url);
-  obs::http::Client client(config.die_service, service.registry(), service.tracer(), service.propagator());
-  dice_roller::DieClient dice(client, service.registry());
+  obs::http::Client client(config.die_service, service.telemetry());
+  dice_roller::DieClient dice(client, service.telemetry());
   dice_roller::SystemRandom random;
-  dice_roller::SystemClock clock;
-  const dice_roller::Roller roller(random, clock, config.roll_time);
-  dice_roller::RollMetrics metrics(service.registry());
-  dice_roller::AddRoutes(service.server(), dice, roller, metrics, service.tracer());
+  const dice_roller::Roller roller(service.telemetry(), random, config.roll_time);
+  dice_roller::AddRoutes(service.server(), dice, roller);
   return service.Run();
 }
 

@@ -1,44 +1,54 @@
 #include "roller.h"
 
+#include <string>
+#include <utility>
+
+#include "obs/async/all.h"
+
 namespace dice_roller {
-namespace {
 
-struct RollInTheAir {
-  Clock::TimePoint lands;
-  std::unique_ptr<RollRecord> record;
-};
+using obs::Scope;
+using obs::async::Task;
 
-}  // namespace
+Roller::Roller(const obs::Telemetry& telemetry, Random& random, std::chrono::microseconds roll_time)
+    : rolls_(telemetry.registry.AddCounter("dice_rolls_total",
+                                           "Rolls, by die, mode sync or async, and result success or error.",
+                                           {"die", "mode", "result"})),
+      results_(telemetry.registry.AddCounter("dice_roll_results_total",
+                                             "How often each face of a die came up.", {"die", "face"})),
+      random_(random),
+      roll_time_(roll_time) {}
 
-Roller::Roller(Random& random, Clock& clock, std::chrono::microseconds roll_time)
-    : random_(random), clock_(clock), roll_time_(roll_time) {}
+Task<RollResult> Roller::Roll(const Die& die, Scope& scope) const { return RollOne(die, 0, "sync", scope); }
 
-RollResult Roller::Roll(const Die& die, RollRecorder& recorder) const {
-  return RollMany(die, 1, recorder).front();
+Task<std::vector<RollResult>> Roller::RollMany(const Die& die, int times, Scope& scope) const {
+  std::vector<Task<RollResult>> rolls;
+  rolls.reserve(static_cast<std::size_t>(times));
+  for (int index = 0; index < times; ++index) rolls.push_back(RollOne(die, index, "async", scope));
+  obs::async::All<RollResult> all(std::move(rolls));
+  co_return co_await all;
 }
 
-std::vector<RollResult> Roller::RollMany(const Die& die, int times, RollRecorder& recorder) const {
-  std::vector<RollInTheAir> in_the_air;
-  in_the_air.reserve(static_cast<std::size_t>(times));
-  for (int index = 0; index < times; ++index) {
-    auto record = recorder.Begin(die, index);
-    in_the_air.push_back({clock_.Now() + roll_time_, std::move(record)});
+Task<RollResult> Roller::RollOne(const Die& die, int index, std::string_view mode, Scope& scope) const {
+  Scope roll = scope.Child("roll", obs::trace::Kind::kInternal,
+                           {{"die.type", die.identifier}, {"roll.index", index}});
+  co_await roll.Sleep(roll_time_);
+  const RollResult result = Land(die);
+  if (result) {
+    roll.Set({"roll.result", *result});
+    rolls_.With({die.identifier, mode, "success"}).Increment();
+    results_.With({die.identifier, std::to_string(*result)}).Increment();
+    roll.Info("Roll completed",
+              {{"die", die.identifier}, {"index", index}, {"result", *result}, {"mode", mode}});
+  } else {
+    roll.Fail("roll-failed", "The die's error rate struck.");
+    rolls_.With({die.identifier, mode, "error"}).Increment();
+    roll.Error("Roll failed", {{"die", die.identifier},
+                               {"index", index},
+                               {"mode", mode},
+                               {"reason", "the error rate of the die struck"}});
   }
-
-  std::vector<RollResult> results;
-  results.reserve(in_the_air.size());
-  for (auto& roll : in_the_air) {
-    if (roll_time_.count() > 0) clock_.SleepUntil(roll.lands);
-    const RollResult result = Land(die);
-    if (result) {
-      roll.record->Succeeded(*result);
-    } else {
-      roll.record->Failed();
-    }
-    roll.record.reset();
-    results.push_back(result);
-  }
-  return results;
+  co_return result;
 }
 
 RollResult Roller::Land(const Die& die) const {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "die.h"
+#include "obs/async/task.h"
+#include "obs/metrics/registry.h"
+#include "obs/scope/scope.h"
 
 namespace dice_roller {
 
@@ -17,48 +20,28 @@ class Random {
   virtual double Uniform() = 0;
 };
 
-/// Thread-safe.
-class Clock {
- public:
-  using TimePoint = std::chrono::steady_clock::time_point;
-  virtual ~Clock() = default;
-  virtual TimePoint Now() = 0;
-  virtual void SleepUntil(TimePoint time) = 0;
-};
-
-/// What the world learns of one roll while it happens.
-class RollRecord {
- public:
-  virtual ~RollRecord() = default;  ///< the roll is over
-  virtual void Succeeded(int result) = 0;
-  virtual void Failed() = 0;
-};
-
-class RollRecorder {
- public:
-  virtual ~RollRecorder() = default;
-  virtual std::unique_ptr<RollRecord> Begin(const Die& die, int index) = 0;
-};
-
 /// A result, or nothing when the die's error rate struck.
 using RollResult = std::optional<int>;
 
-/// Rolls dice. Thread-safe as far as its random and clock are.
+/// Rolls dice, and shows each roll as a span, a log line and counts. Thread-safe as far as its random is.
 class Roller {
  public:
   /// `roll_time`: how long one roll takes. The references must outlive the roller.
-  Roller(Random& random, Clock& clock, std::chrono::microseconds roll_time);
+  Roller(const obs::Telemetry& telemetry, Random& random, std::chrono::microseconds roll_time);
 
-  RollResult Roll(const Die& die, RollRecorder& recorder) const;
-  /// Rolls `times` times at once: all are in the air together, so it takes about as long as one roll. They
-  /// share the caller's thread, because a roll is nothing but waiting.
-  std::vector<RollResult> RollMany(const Die& die, int times, RollRecorder& recorder) const;
+  /// `die` must outlive the roll, here and below.
+  obs::async::Task<RollResult> Roll(const Die& die, obs::Scope& scope) const;
+  /// Rolls `times` times at once: all are in the air together, so it takes about as long as one roll.
+  obs::async::Task<std::vector<RollResult>> RollMany(const Die& die, int times, obs::Scope& scope) const;
 
  private:
+  obs::async::Task<RollResult> RollOne(const Die& die, int index, std::string_view mode,
+                                       obs::Scope& scope) const;
   RollResult Land(const Die& die) const;
 
+  obs::metrics::Family<obs::metrics::Counter>& rolls_;    ///< die, mode, result
+  obs::metrics::Family<obs::metrics::Counter>& results_;  ///< die, face
   Random& random_;
-  Clock& clock_;
   const std::chrono::microseconds roll_time_;
 };
 

@@ -11,7 +11,8 @@
 namespace dice_roller {
 namespace {
 
-using obs::http::Exchange;
+using obs::Scope;
+using obs::async::Task;
 using obs::http::Request;
 using obs::http::Response;
 using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
@@ -135,33 +136,27 @@ Response RollMany(const Die& die, const std::vector<RollResult>& results, std::s
 
 }  // namespace
 
-void AddRoutes(obs::http::Server& server, DieClient& dice, const Roller& roller, RollMetrics& metrics,
-               const obs::trace::Tracer& tracer) {
-  using obs::http::Execution;
-  using obs::http::Method;
-  server.Handle(Method::kGet, "/", Execution::kInline, [](const Request&, Exchange&) {
+void AddRoutes(obs::http::Server& server, DieClient& dice, const Roller& roller) {
+  server.Get("/", [](const Request&, Scope&) {
     Response response;
     response.body = kInformation;
     return response;
   });
-  server.Handle(Method::kGet, "/roll", Execution::kMayBlock, [&](const Request& request, Exchange& exchange) {
-    const Die die = dice.Get(DieParameter(request), exchange);
-    TelemetryRecorder recorder(metrics, tracer, exchange, "sync");
-    const RollResult result = roller.Roll(die, recorder);
+  server.Get("/roll", [&](const Request& request, Scope& scope) -> Task<Response> {
+    const Die die = co_await dice.Get(DieParameter(request), scope);
+    const RollResult result = co_await roller.Roll(die, scope);
     if (!result) {
       throw obs::Error(obs::ErrorCode::kInternal, "roll-failed", "The roll failed; roll again.",
                        "the error rate of die '" + die.identifier + "' struck");
     }
-    return RollOnce(die, *result, exchange.span.correlation().trace_id_view());
+    co_return RollOnce(die, *result, scope.trace_id());
   });
-  server.Handle(Method::kGet, "/roll-async", Execution::kMayBlock,
-                [&](const Request& request, Exchange& exchange) {
-                  const int times = TimesParameter(request);
-                  const Die die = dice.Get(DieParameter(request), exchange);
-                  TelemetryRecorder recorder(metrics, tracer, exchange, "async");
-                  return RollMany(die, roller.RollMany(die, times, recorder),
-                                  exchange.span.correlation().trace_id_view());
-                });
+  server.Get("/roll-async", [&](const Request& request, Scope& scope) -> Task<Response> {
+    const int times = TimesParameter(request);
+    const Die die = co_await dice.Get(DieParameter(request), scope);
+    const auto results = co_await roller.RollMany(die, times, scope);
+    co_return RollMany(die, results, scope.trace_id());
+  });
 }
 
 }  // namespace dice_roller

@@ -10,10 +10,4 @@ class SystemRandom : public Random {
   double Uniform() override;
 };
 
-class SystemClock : public Clock {
- public:
-  TimePoint Now() override;
-  void SleepUntil(TimePoint time) override;
-};
-
 }  // namespace dice_roller

@@ -15,8 +15,9 @@ class FileStore : public Store {
   /// Throws std::runtime_error that names the file, the entry and the rule it breaks.
   explicit FileStore(const std::string& path);
 
-  std::vector<std::string> List(const Caller& caller) override;
-  std::shared_ptr<const DieSpecification> Find(std::string_view identifier, const Caller& caller) override;
+  obs::async::Task<std::vector<std::string>> List(obs::Scope& scope) override;
+  obs::async::Task<std::shared_ptr<const DieSpecification>> Find(std::string identifier,
+                                                                 obs::Scope& scope) override;
 
   std::size_t size() const { return dice_.size(); }
 

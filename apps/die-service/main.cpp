@@ -33,29 +33,27 @@ Config ReadConfig(obs::config::Parser& parser) {
 
 int Run(const Config& config) {
   obs::runtime::Service service(config.service);
-  die_service::DieMetrics metrics(service.registry());
+  die_service::DieMetrics metrics(service.telemetry().registry);
   std::optional<obs::postgres::Pool> pool;
   std::unique_ptr<die_service::Store> store;
-  auto execution = obs::http::Execution::kInline;
   if (config.store == "postgres") {
     auto postgres = config.postgres;
     postgres.check_sql = die_service::PostgresStore::kCheck;
     postgres.on_check = [&metrics](const std::string& count) {
       metrics.loaded.Set(std::atof(count.c_str()));
     };
-    pool.emplace(std::move(postgres), service.logger(), service.registry(), service.tracer());
+    pool.emplace(std::move(postgres), service.telemetry());
     store = std::make_unique<die_service::PostgresStore>(*pool);
-    execution = obs::http::Execution::kMayBlock;
     service.AddReadiness("database", [&pool] { return pool->Unready(); });
     service.OnStop([&pool] { pool->Close(); });
   } else {
     auto file_store = std::make_unique<die_service::FileStore>(config.file);
     metrics.loaded.Set(static_cast<double>(file_store->size()));
-    service.logger().Info("Die specifications loaded",
+    service.telemetry().logger.Info("Die specifications loaded",
                           {{"file", config.file}, {"count", file_store->size()}});
     store = std::move(file_store);
   }
-  die_service::AddRoutes(service.server(), *store, metrics, execution);
+  die_service::AddRoutes(service.server(), *store, metrics);
   return service.Run();
 }
 

@@ -8,7 +8,8 @@
 namespace die_service {
 namespace {
 
-using obs::http::Exchange;
+using obs::Scope;
+using obs::async::Task;
 using obs::http::Request;
 using obs::http::Response;
 
@@ -22,10 +23,10 @@ Response Json(std::string body) {
   return response;
 }
 
-Response ListDice(Store& store, DieMetrics& metrics, Exchange& exchange) {
+Task<Response> ListDice(Store& store, DieMetrics& metrics, Scope& scope) {
   metrics.listed.Increment();
-  const auto identifiers = store.List({exchange.span.context(), exchange.logger});
-  exchange.logger.Info("Dice list requested", {{"count", identifiers.size()}});
+  const auto identifiers = co_await store.List(scope);
+  scope.Info("Dice list requested", {{"count", identifiers.size()}});
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
   json.StartObject();
@@ -34,25 +35,25 @@ Response ListDice(Store& store, DieMetrics& metrics, Exchange& exchange) {
   for (const auto& identifier : identifiers) json.String(identifier.c_str());
   json.EndArray();
   json.EndObject();
-  return Json({buffer.GetString(), buffer.GetSize()});
+  co_return Json({buffer.GetString(), buffer.GetSize()});
 }
 
-Response GetDie(Store& store, DieMetrics& metrics, std::string_view parameter, std::string_view identifier,
-                Exchange& exchange) {
+Task<Response> GetDie(Store& store, DieMetrics& metrics, std::string_view parameter,
+                      std::string_view identifier, Scope& scope) {
   if (!IsIdentifier(identifier)) {
     throw obs::Error(obs::ErrorCode::kInvalidArgument, "invalid-parameter",
                      "Parameter '" + std::string(parameter) + "' must match [A-Za-z0-9_-]{1,50}.");
   }
-  const auto specification = store.Find(identifier, {exchange.span.context(), exchange.logger});
+  const auto specification = co_await store.Find(std::string(identifier), scope);
   // What a caller makes up must not become a label.
   metrics.requested.With({specification ? identifier : "unknown"}).Increment();
-  exchange.logger.Info("Die specification requested",
-                       {{"identifier", identifier}, {"found", specification != nullptr}});
+  scope.Info("Die specification requested",
+             {{"identifier", identifier}, {"found", specification != nullptr}});
   if (!specification) {
     throw obs::Error(obs::ErrorCode::kNotFound, "die-not-found",
                      "There is no die '" + std::string(identifier) + "'.");
   }
-  return Json(ToJson(*specification));
+  co_return Json(ToJson(*specification));
 }
 
 }  // namespace
@@ -63,20 +64,16 @@ DieMetrics::DieMetrics(obs::metrics::Registry& registry)
       listed(registry.AddCounter("die_list_requests_total", "Requests for the list of dice.").With({})),
       loaded(registry.AddGauge("die_specifications_loaded", "Dice that this service knows.").With({})) {}
 
-void AddRoutes(obs::http::Server& server, Store& store, DieMetrics& metrics, obs::http::Execution execution) {
-  using obs::http::Method;
-  server.Handle(Method::kGet, "/", obs::http::Execution::kInline,
-                [](const Request&, Exchange&) { return Json(kInformation); });
-  server.Handle(Method::kGet, "/dice", execution,
-                [&store, &metrics](const Request& request, Exchange& exchange) {
-                  const auto identifier = request.QueryParameter("identifier");
-                  return identifier ? GetDie(store, metrics, "identifier", *identifier, exchange)
-                                    : ListDice(store, metrics, exchange);
-                });
-  server.Handle(Method::kGet, "/dice/{die}", execution,
-                [&store, &metrics](const Request& request, Exchange& exchange) {
-                  return GetDie(store, metrics, "die", request.PathParameter("die"), exchange);
-                });
+void AddRoutes(obs::http::Server& server, Store& store, DieMetrics& metrics) {
+  server.Get("/", [](const Request&, Scope&) { return Json(kInformation); });
+  server.Get("/dice", [&store, &metrics](const Request& request, Scope& scope) {
+    const auto identifier = request.QueryParameter("identifier");
+    return identifier ? GetDie(store, metrics, "identifier", *identifier, scope)
+                      : ListDice(store, metrics, scope);
+  });
+  server.Get("/dice/{die}", [&store, &metrics](const Request& request, Scope& scope) {
+    return GetDie(store, metrics, "die", request.PathParameter("die"), scope);
+  });
 }
 
 }  // namespace die_service

@@ -15,8 +15,7 @@ struct DieMetrics {
   obs::metrics::Gauge& loaded;
 };
 
-/// Registers `/`, `/dice` and `/dice/{die}`. `execution`: whether the store may block. The references must
-/// outlive the server.
-void AddRoutes(obs::http::Server& server, Store& store, DieMetrics& metrics, obs::http::Execution execution);
+/// Registers `/`, `/dice` and `/dice/{die}`. The references must outlive the server.
+void AddRoutes(obs::http::Server& server, Store& store, DieMetrics& metrics);
 
 }  // namespace die_service

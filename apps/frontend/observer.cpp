@@ -6,10 +6,15 @@
 #include <optional>
 #include <utility>
 
+#include "obs/async/all.h"
 #include "obs/http/message.h"
 #include "trace_view.h"
 
 namespace frontend {
+
+using obs::Scope;
+using obs::async::Task;
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -36,6 +41,34 @@ std::string Drawn(std::string_view metrics) {
     metrics.remove_prefix(end + 1);
   }
   return drawn;
+}
+
+/// What one source is asked, and what takes its answer.
+struct Question {
+  obs::http::Client& source;
+  std::string target;
+  bool (TraceView::*add)(std::string_view);
+};
+
+Task<void> Ask(const Question& question, TraceView& view, Scope& scope) {
+  try {
+    const auto answer = co_await question.source.Send(obs::http::ClientRequest(question.target), scope);
+    // 404: it knows nothing of that trace, at least not yet.
+    if (answer.status == 404 || (answer.status == 200 && (view.*question.add)(answer.body))) co_return;
+  } catch (const obs::http::ClientError&) {  // told below, whatever the reason
+  }
+  view.AddUnreachable(question.source.peer());
+}
+
+/// Nothing of a service that is down: that is what the page shall show.
+Task<std::optional<std::string>> AskMetrics(obs::http::Client& service, Scope& scope) {
+  std::optional<std::string> metrics;
+  try {
+    const auto answer = co_await service.Send(obs::http::ClientRequest("/metrics"), scope);
+    if (answer.status == 200) metrics = Drawn(answer.body);
+  } catch (const obs::http::ClientError&) {
+  }
+  co_return metrics;
 }
 
 }  // namespace
@@ -66,7 +99,9 @@ std::unique_ptr<obs::http::Client> Observer::MakeStoreClient(std::string name, s
 std::unique_ptr<obs::http::Client> Observer::MakeClient(obs::http::ClientConfig config) {
   config.connect_timeout = kConnectTimeout;
   config.max_body_bytes = kMaxAnswer;
-  return std::make_unique<obs::http::Client>(std::move(config), registry_, tracer_, propagator_);
+  config.max_concurrent = kObserverConcurrency;
+  config.max_idle_connections = kObserverConcurrency;
+  return std::make_unique<obs::http::Client>(std::move(config), obs::Telemetry::None());
 }
 
 Observer::Source Observer::SourceBeside(const obs::http::Client* store) const {
@@ -77,35 +112,42 @@ Observer::Source Observer::SourceBeside(const obs::http::Client* store) const {
 Observer::Source Observer::trace_source() const { return SourceBeside(trace_store_.get()); }
 Observer::Source Observer::log_source() const { return SourceBeside(log_store_.get()); }
 
-std::string Observer::Trace(std::string_view trace_id) {
+Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
+  const auto turn = co_await views_.Acquire(scope.loop(), scope.deadline());
+  if (!turn.permit) {
+    throw obs::Error(obs::ErrorCode::kOverloaded, "overloaded", "Too many traces are looked at at once.");
+  }
   TraceView view(trace_id);
-  const auto ask = [&view](obs::http::Client& client, const std::string& target,
-                           bool (TraceView::*add)(std::string_view)) {
-    try {
-      const auto answer = client.Get(target, {});
-      // 404: it knows nothing of that trace, at least not yet.
-      if (answer.status == 404 || (answer.status == 200 && (view.*add)(answer.body))) return;
-    } catch (const obs::http::ClientError&) {  // told below, whatever the reason
-    }
-    view.AddUnreachable(client.peer());
-  };
-  const std::string id(trace_id);
+  std::vector<Question> questions;
   if (own_ != nullptr) {
     view.Add(own_->Find(trace_id));
-    for (const auto& service : services_) ask(*service, "/traces/" + id, &TraceView::Add);
+    for (const auto& service : services_) {
+      questions.push_back({*service, "/traces/" + trace_id, &TraceView::Add});
+    }
   }
-  if (trace_store_) ask(*trace_store_, "/api/traces/" + id, &TraceView::Add);
+  if (trace_store_) questions.push_back({*trace_store_, "/api/traces/" + trace_id, &TraceView::Add});
   if (log_store_) {
     // Of the last hour, which is what a store takes when no time is given.
-    ask(*log_store_,
-        "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
-            "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + id + '`'),
-        &TraceView::AddStoredLines);
+    questions.push_back({*log_store_,
+                         "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
+                             "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
+                         &TraceView::AddStoredLines});
   }
-  return view.Finish();
+  std::vector<Task<void>> asking;
+  asking.reserve(questions.size());
+  for (const Question& question : questions) asking.push_back(Ask(question, view, scope));
+  obs::async::All<void> all(std::move(asking));
+  co_await all;
+  co_return view.Finish();
 }
 
-std::string Observer::Metrics() {
+Task<std::string> Observer::Metrics(Scope& scope) {
+  std::vector<Task<std::optional<std::string>>> asking;
+  asking.reserve(services_.size());
+  for (const auto& service : services_) asking.push_back(AskMetrics(*service, scope));
+  obs::async::All<std::optional<std::string>> all(std::move(asking));
+  const auto answers = co_await all;
+
   rapidjson::StringBuffer buffer;
   rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
   const auto write = [&json](const std::string& service, const std::optional<std::string>& metrics) {
@@ -118,17 +160,9 @@ std::string Observer::Metrics() {
   };
   json.StartObject();
   write("frontend", Drawn(own_registry_.Render(obs::metrics::Format::kText)));
-  for (const auto& service : services_) {
-    std::optional<std::string> metrics;
-    try {
-      const auto answer = service->Get("/metrics", {});
-      if (answer.status == 200) metrics = Drawn(answer.body);
-    } catch (const obs::http::ClientError&) {  // a service that is down is what the page shall show
-    }
-    write(service->peer(), metrics);
-  }
+  for (std::size_t i = 0; i < services_.size(); ++i) write(services_[i]->peer(), answers[i]);
   json.EndObject();
-  return {buffer.GetString(), buffer.GetSize()};
+  co_return std::string(buffer.GetString(), buffer.GetSize());
 }
 
 }  // namespace frontend

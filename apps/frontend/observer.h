@@ -5,8 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "obs/async/concurrency_limit.h"
+#include "obs/async/task.h"
 #include "obs/http/client.h"
 #include "obs/metrics/registry.h"
+#include "obs/scope/scope.h"
 #include "obs/trace/buffer.h"
 
 namespace frontend {
@@ -17,6 +20,9 @@ struct ObserverConfig {
   std::string trace_query_url{};                  ///< of a store that answers as Tempo does; may be empty
   std::string log_query_url{};                    ///< of a store that answers as Loki does; may be empty
 };
+
+/// Calls to one source under way at once: a source that hangs holds no more.
+constexpr std::size_t kObserverConcurrency = 16;
 
 /// Looks at the system for the page. These calls are nobody's request: they stay out of the service's metrics
 /// and traces. Thread-safe.
@@ -30,10 +36,10 @@ class Observer {
   Source log_source() const;
 
   /// What the stores and the services' buffers, where there are any, know of a trace now, as a TraceView.
-  std::string Trace(std::string_view trace_id);
+  obs::async::Task<std::string> Trace(std::string trace_id, obs::Scope& scope);
   /// `{"frontend":"…","dice-roller":"…","die-service":null}`: of each service the lines of its metrics that
   /// the page draws, null for one that does not answer.
-  std::string Metrics();
+  obs::async::Task<std::string> Metrics(obs::Scope& scope);
 
  private:
   using Clients = std::vector<std::unique_ptr<obs::http::Client>>;
@@ -44,9 +50,8 @@ class Observer {
 
   const obs::trace::Buffer* own_;
   const obs::metrics::Registry& own_registry_;
-  obs::metrics::Registry registry_;
-  obs::trace::Tracer tracer_;
-  obs::trace::Propagator propagator_;
+  /// A trace can be megabytes, and its view is made from all of it.
+  obs::async::ConcurrencyLimit views_{4, 32};
   Clients services_;
   std::unique_ptr<obs::http::Client> trace_store_;  ///< null without trace_query_url
   std::unique_ptr<obs::http::Client> log_store_;    ///< null without log_query_url

@@ -3,7 +3,6 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <functional>
 #include <utility>
 
 #include "obs/error/error.h"
@@ -11,8 +10,10 @@
 namespace frontend {
 namespace {
 
-using obs::http::Execution;
+using obs::Scope;
+using obs::async::Task;
 using obs::http::Request;
+using obs::http::Response;
 
 const char* Name(Observer::Source source) {
   switch (source) {
@@ -46,35 +47,40 @@ std::string Settings(const Observer& observer, const Links& links) {
   return {buffer.GetString(), buffer.GetSize()};
 }
 
-std::string_view TraceId(const Request& request) {
+std::string TraceId(const Request& request) {
   const std::string_view id = request.PathParameter("trace_id");
   if (id.size() != 32 || id.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
     throw obs::Error(obs::ErrorCode::kInvalidArgument, "invalid-parameter",
                      "Parameter 'trace_id' must be 32 lower-case hexadecimal digits.");
   }
-  return id;
+  return std::string(id);
+}
+
+/// An answer that is another one the next time.
+Response Fresh(std::string body) {
+  Response response;
+  response.body = std::move(body);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
 }
 
 }  // namespace
 
 void AddPageRoutes(obs::http::Server& server, Observer& observer, const Links& links) {
-  const auto add = [&server](std::string_view route, Execution execution,
-                             std::function<std::string(const Request&)> answer) {
-    server.Handle(
-        obs::http::Method::kGet, route, execution,
-        [answer = std::move(answer)](const Request& request, obs::http::Exchange&) {
-          obs::http::Response response;
-          response.body = answer(request);
-          response.headers = {{"Cache-Control", "no-store"}};
-          return response;
-        },
-        obs::http::Visibility::kProbe);
-  };
-  add("/page/settings", Execution::kInline,
-      [settings = Settings(observer, links)](const Request&) { return settings; });
-  add("/page/metrics", Execution::kMayBlock, [&observer](const Request&) { return observer.Metrics(); });
-  add("/page/traces/{trace_id}", Execution::kMayBlock,
-      [&observer](const Request& request) { return observer.Trace(TraceId(request)); });
+  using obs::http::Visibility;
+  server.Get("/page/settings",
+             [settings = Settings(observer, links)](const Request&, Scope&) { return Fresh(settings); },
+             Visibility::kProbe);
+  server.Get("/page/metrics",
+             [&observer](const Request&, Scope& scope) -> Task<Response> {
+               co_return Fresh(co_await observer.Metrics(scope));
+             },
+             Visibility::kProbe);
+  server.Get("/page/traces/{trace_id}",
+             [&observer](const Request& request, Scope& scope) -> Task<Response> {
+               co_return Fresh(co_await observer.Trace(TraceId(request), scope));
+             },
+             Visibility::kProbe);
 }
 
 }  // namespace frontend

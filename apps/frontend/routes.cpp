@@ -1,15 +1,15 @@
 #include "routes.h"
 
 #include "assets.h"
+#include "answer_check.h"
 #include "page.h"
 
 namespace frontend {
 namespace {
 
+using obs::Scope;
+using obs::async::Task;
 using obs::http::Client;
-using obs::http::Exchange;
-using obs::http::Execution;
-using obs::http::Method;
 using obs::http::Request;
 using obs::http::Response;
 
@@ -18,24 +18,20 @@ constexpr const char* kInformation =
     R"("endpoints":["/dice","/dice/{die}","/roll?die={die}","/roll-async?die={die}&times={times}",)"
     R"("/livez","/readyz","/healthz","/metrics"]})";
 
-bool IsJson(std::string_view content_type) {
-  return content_type.starts_with("application/json") || content_type.starts_with("application/problem+json");
-}
-
 /// Hands the request on as it came and the answer back as it is: what is right or wrong about a roll is known
-/// in one place, and that is not here.
-Response Relay(Client& client, const Request& request, const Exchange& exchange) {
+/// in one place, and that is not here. An answer that is none is not handed back.
+Task<Response> Relay(Client& client, const Request& request, Expectation expected, Scope& scope) {
   obs::http::ClientResponse answer;
   try {
-    answer = client.Get(request.target, exchange.span.context());
+    answer = co_await client.Send(obs::http::ClientRequest(std::string(request.target)), scope);
   } catch (const obs::http::ClientError& error) {
-    exchange.logger.Error("Upstream request failed",
-                          {{"peer", client.peer()}, {"error_type", error.type()}, {"cause", error.cause()}});
+    scope.Error("Upstream request failed",
+                {{"peer", client.peer()}, {"error_type", error.type()}, {"cause", error.cause()}});
     throw;
   }
-  if (answer.status < 200 || !IsJson(answer.content_type)) {
+  if (const std::string fault = FaultOf(answer, expected); !fault.empty()) {
     throw obs::Error(obs::ErrorCode::kUnavailable, client.peer() + "-invalid",
-                     client.peer() + " gave no valid answer.", "status " + std::to_string(answer.status));
+                     client.peer() + " gave no valid answer.", fault);
   }
   Response response;
   response.status = answer.status;
@@ -44,7 +40,7 @@ Response Relay(Client& client, const Request& request, const Exchange& exchange)
   if (answer.retry_after.count() > 0) {
     response.headers.emplace_back("Retry-After", std::to_string(answer.retry_after.count()));
   }
-  return response;
+  co_return response;
 }
 
 Response Home(const Request& request) {
@@ -61,23 +57,23 @@ Response Home(const Request& request) {
 }  // namespace
 
 void AddRoutes(obs::http::Server& server, Client& die_service, Client& dice_roller) {
-  server.Handle(Method::kGet, "/", Execution::kInline,
-                [](const Request& request, Exchange&) { return Home(request); });
+  server.Get("/", [](const Request& request, Scope&) { return Home(request); });
   for (const auto& [name, content] : Assets()) {
     if (name == "index.html") continue;
-    server.Handle(
-        Method::kGet, "/" + std::string(name), Execution::kInline,
-        [file = name](const Request&, Exchange&) { return PageFile(file); }, obs::http::Visibility::kProbe);
+    server.Get("/" + std::string(name), [file = name](const Request&, Scope&) { return PageFile(file); },
+               obs::http::Visibility::kProbe);
   }
-  const auto relay = [&server](std::string_view route, Client& client) {
-    server.Handle(
-        Method::kGet, route, Execution::kMayBlock,
-        [&client](const Request& request, Exchange& exchange) { return Relay(client, request, exchange); });
+  server.Get("/dice", [&die_service](const Request& request, Scope& scope) {
+    return Relay(die_service, request, Expectation(), scope);
+  });
+  server.Get("/dice/{die}", [&die_service](const Request& request, Scope& scope) {
+    return Relay(die_service, request, Expectation("identifier", request.PathParameter("die")), scope);
+  });
+  const auto roll = [&dice_roller](const Request& request, Scope& scope) {
+    return Relay(dice_roller, request, Expectation("die", request.QueryParameter("die").value_or("")), scope);
   };
-  relay("/dice", die_service);
-  relay("/dice/{die}", die_service);
-  relay("/roll", dice_roller);
-  relay("/roll-async", dice_roller);
+  server.Get("/roll", roll);
+  server.Get("/roll-async", roll);
 }
 
 }  // namespace frontend

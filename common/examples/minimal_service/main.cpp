@@ -24,22 +24,22 @@ Config ReadConfig(obs::config::Parser& parser) {
 
 int Run(const Config& config) {
   obs::runtime::Service service(config.service);
-  auto& greetings = service.registry().AddCounter("greetings_total", "Greetings spoken.").With({});
+  auto& greetings =
+      service.telemetry().registry.AddCounter("greetings_total", "Greetings spoken.").With({});
 
-  service.server().Handle(obs::http::Method::kGet, "/hello/{name}", obs::http::Execution::kInline,
-                          [&](const obs::http::Request& request, obs::http::Exchange& exchange) {
-                            const std::string name(request.PathParameter("name"));
-                            if (name == "nobody")
-                              throw obs::Error(obs::ErrorCode::kNotFound, "nobody-here",
-                                               "There is nobody to greet.");
-                            greetings.Increment();
-                            exchange.span.Set({"greeting.name", name});
-                            exchange.logger.Info("Greeted", {{"name", name}});
-                            obs::http::Response response;
-                            response.content_type = "text/plain";
-                            response.body = config.greeting + ", " + name + "!\n";
-                            return response;
-                          });
+  service.server().Get("/hello/{name}", [&](const obs::http::Request& request, obs::Scope& scope) {
+    const std::string name(request.PathParameter("name"));
+    if (name == "nobody") {
+      throw obs::Error(obs::ErrorCode::kNotFound, "nobody-here", "There is nobody to greet.");
+    }
+    greetings.Increment();
+    scope.Set({"greeting.name", name});
+    scope.Info("Greeted", {{"name", name}});
+    obs::http::Response response;
+    response.content_type = "text/plain";
+    response.body = config.greeting + ", " + name + "!\n";
+    return response;
+  });
   return service.Run();
 }
 

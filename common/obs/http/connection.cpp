@@ -240,8 +240,7 @@ void Connection::Reply(std::string_view head, std::string body, bool close) {
     FinishReply();
     return;
   }
-  if (!admission_.Hold(whole - taken)) {
-    owner_.OnReplyDropped(*this);
+  if (!owner_.MakeRoomToSend(whole - taken)) {
     Close();
     return;
   }

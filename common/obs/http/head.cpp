@@ -47,7 +47,7 @@ void ParseHeader(Headers& headers, std::string_view line) {
     throw Malformed(fmt::format("The value of header '{}' has control characters.", name));
   }
   if (headers.list.size() == kMaxHeaders) {
-    throw Error(ErrorCode::kTooLarge, "headers-too-large", fmt::format("More than {} headers.", kMaxHeaders));
+    throw Error(ErrorCode::kHeadersTooLarge, "headers-too-large", fmt::format("More than {} headers.", kMaxHeaders));
   }
   headers.list.emplace_back(name, value);
 }
@@ -87,8 +87,8 @@ std::size_t FindHeadEnd(std::string_view input, std::size_t& searched) {
   return end == std::string_view::npos ? end : end + kEnd.size();
 }
 
-void CheckLines(std::string_view head) {
-  for (std::size_t at = head.find('\n'); at != std::string_view::npos; at = head.find('\n', at + 1)) {
+void CheckLines(std::string_view head, std::size_t from) {
+  for (std::size_t at = head.find('\n', from); at != std::string_view::npos; at = head.find('\n', at + 1)) {
     if (at == 0 || head[at - 1] != '\r') throw Malformed("Lines must end in CR LF.");
   }
 }

@@ -24,8 +24,8 @@ struct Headers {
 /// earlier look went over, and is brought up to date.
 std::size_t FindHeadEnd(std::string_view input, std::size_t& searched);
 
-/// Throws obs::Error `malformed-request` unless every line ends in CR LF.
-void CheckLines(std::string_view head);
+/// Throws obs::Error `malformed-request` unless every line that ends behind `from` ends in CR LF.
+void CheckLines(std::string_view head, std::size_t from = 0);
 
 /// Reads the header lines behind the first line (RFC 9112, section 5), strictly: whatever two readers could
 /// understand in two ways is refused, because request smuggling lives on it. Lines of one name become one

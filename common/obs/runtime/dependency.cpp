@@ -10,12 +10,13 @@ namespace {
 constexpr std::chrono::milliseconds kInterval{100};
 constexpr std::chrono::milliseconds kTimeout{1000};
 
-std::string Ask(http::Client& client) {
+async::Task<std::string> Ask(http::Client& client, Scope& scope) {
   try {
-    const auto response = client.Get("/readyz", {});
-    return response.status == 200 ? "" : fmt::format("is not ready: it answered {}", response.status);
+    const auto response = co_await client.Send(http::ClientRequest("/readyz"), scope);
+    if (response.status == 200) co_return std::string();
+    co_return fmt::format("is not ready: it answered {}", response.status);
   } catch (const Error& error) {
-    return fmt::format("cannot be reached: {}", error.cause());
+    co_return fmt::format("cannot be reached: {}", error.cause());
   }
 }
 
@@ -23,27 +24,20 @@ std::string Ask(http::Client& client) {
 
 Dependencies::Dependencies(const log::Logger& logger) : logger_(logger) {}
 
-Dependencies::~Dependencies() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  stop_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
 void Dependencies::Add(std::string part, std::string base_url) {
   http::ClientConfig config;
   config.base_url = std::move(base_url);
   config.peer = part;
   config.connect_timeout = kTimeout;
   config.timeout = kTimeout;
-  auto client = std::make_unique<http::Client>(std::move(config), registry_, tracer_, propagator_);
+  // These calls are nobody's request: they stay out of the service's metrics and traces.
+  auto client = std::make_unique<http::Client>(std::move(config), Telemetry::None());
   dependencies_.push_back({std::move(part), std::move(client)});
 }
 
-void Dependencies::Start() {
-  if (!dependencies_.empty()) thread_ = std::thread([this] { Watch(); });
+void Dependencies::Start(http::Server& server) {
+  if (dependencies_.empty()) return;
+  server.Spawn([this](async::Loop& loop) { return Watch(loop); });
 }
 
 std::optional<std::string> Dependencies::Unready(const std::string& part) const {
@@ -54,18 +48,21 @@ std::optional<std::string> Dependencies::Unready(const std::string& part) const 
   return found->reason;
 }
 
-void Dependencies::Watch() {
-  while (!AskAll()) {
-    std::unique_lock lock(mutex_);
-    if (stop_.wait_for(lock, kInterval, [this] { return stopping_; })) return;
+async::Task<void> Dependencies::Watch(async::Loop& loop) {
+  Activity activity;
+  Scope scope(Telemetry::None(), loop, trace::Span(), Deadline::max(), activity);
+  for (;;) {
+    const bool all = co_await AskAll(scope);
+    if (all) co_return;
+    co_await scope.Sleep(kInterval);
   }
 }
 
-bool Dependencies::AskAll() {
+async::Task<bool> Dependencies::AskAll(Scope& scope) {
   bool all = true;
   for (auto& dependency : dependencies_) {
-    if (dependency.reason.empty()) continue;  // only this thread writes reasons
-    std::string reason = Ask(*dependency.client);
+    if (dependency.reason.empty()) continue;  // nothing else writes reasons
+    std::string reason = co_await Ask(*dependency.client, scope);
     if (reason.empty()) {
       logger_.Info("Dependency reached", {{"dependency", dependency.part}});
     } else {
@@ -77,7 +74,7 @@ bool Dependencies::AskAll() {
     const std::lock_guard lock(mutex_);
     dependency.reason = std::move(reason);
   }
-  return all;
+  co_return all;
 }
 
 }  // namespace obs::runtime

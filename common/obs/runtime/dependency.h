@@ -1,15 +1,14 @@
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "obs/async/task.h"
 #include "obs/http/client.h"
+#include "obs/http/server.h"
 
 namespace obs::runtime {
 
@@ -18,12 +17,12 @@ namespace obs::runtime {
 class Dependencies {
  public:
   explicit Dependencies(const log::Logger& logger);
-  ~Dependencies();
   Dependencies(const Dependencies&) = delete;
   Dependencies& operator=(const Dependencies&) = delete;
 
   void Add(std::string part, std::string base_url);
-  void Start();
+  /// Asks on a thread of `server`, which must end before this is destroyed.
+  void Start(http::Server& server);
   /// Nothing when that part has answered, else why not yet.
   std::optional<std::string> Unready(const std::string& part) const;
 
@@ -33,19 +32,12 @@ class Dependencies {
     std::unique_ptr<http::Client> client;
     std::string reason = "has not answered yet";  ///< empty once it has
   };
-  void Watch();
-  bool AskAll();
+  async::Task<void> Watch(async::Loop& loop);
+  async::Task<bool> AskAll(Scope& scope);
 
   const log::Logger& logger_;
-  // These calls are nobody's request: they stay out of the service's metrics and traces.
-  metrics::Registry registry_;
-  trace::Tracer tracer_;
-  trace::Propagator propagator_;
   mutable std::mutex mutex_;
-  std::condition_variable stop_;
-  bool stopping_ = false;
   std::vector<Dependency> dependencies_;
-  std::thread thread_;
 };
 
 }  // namespace obs::runtime

@@ -8,14 +8,26 @@
 #include <cstdlib>
 #include <thread>
 
+#include "obs/async/blocking_pool.h"
+#include "obs/log/json.h"
 #include "obs/runtime/dependency.h"
 
 namespace obs::runtime {
 namespace {
 
-/// Each arena of glibc's malloc keeps what it once had; with a thread per waiting request that is most of a
-/// small service's memory.
+/// Each arena of glibc's malloc keeps what it once had.
 constexpr int kMallocArenas = 2;
+/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed, up
+/// to 32 MiB, and one large reply would be kept for ever.
+constexpr int kMallocMapBytes = 256 << 10;
+constexpr int kMallocKeptBytes = 512 << 10;
+/// How often it is looked whether freed memory can be returned, and how much makes it worth the while.
+constexpr std::chrono::seconds kMemoryInterval{2};
+constexpr std::size_t kFreedWorthReturning = std::size_t{4} << 20;
+/// More are refused.
+constexpr std::size_t kWaitingTraceLookups = 8;
+/// Probes and scrapers are few.
+constexpr std::size_t kAdminConnections = 64;
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -30,15 +42,25 @@ struct ProcessSetup {
   ProcessSetup() {
     const sigset_t signals = StopSignals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
+    // A service has no terminal that could hang up, and nothing that these would make it do.
+    for (const int signal : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM}) std::signal(signal, SIG_IGN);
     mallopt(M_ARENA_MAX, kMallocArenas);
+    mallopt(M_MMAP_THRESHOLD, kMallocMapBytes);
+    mallopt(M_TRIM_THRESHOLD, kMallocKeptBytes);
   }
 };
 
+/// After a burst the allocator keeps pages between those that are still used; they go back here, on the one
+/// thread that has nothing else to do.
+void ReturnFreedMemory() {
+  const struct mallinfo2 memory = mallinfo2();
+  if (memory.fordblks > kFreedWorthReturning) malloc_trim(0);
+}
+
 void WaitForStopSignal() {
   const sigset_t signals = StopSignals();
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const timespec interval{std::chrono::seconds(kMemoryInterval).count(), 0};
+  while (sigtimedwait(&signals, nullptr, &interval) < 0) ReturnFreedMemory();
   // A second one ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
@@ -75,14 +97,25 @@ struct Service::Impl {
         // Its spans are in the buffer already: what it logs of them need not be.
         provider(config.trace, registry, log::Logger(writer, config.name, config.log_level), buffer.get()),
         tracer(provider.tracer()),
-        server(config.http, logger, registry, tracer, provider.propagator()),
-        dependencies(logger) {}
+        dependencies(logger),
+        server(config.http, telemetry) {
+    if (!config.admin_port) return;
+    http::ServerConfig admin_config = config.http;
+    admin_config.port = *config.admin_port;
+    admin_config.io_threads = 1;
+    admin_config.max_connections = kAdminConnections;
+    admin_config.max_connections_per_address = kAdminConnections;
+    admin_config.reserved_descriptors = 0;
+    admin = std::make_unique<http::Server>(admin_config, admin_telemetry);
+  }
 
   void RegisterMetrics();
   void RegisterRoutes();
-  http::Response Ready() const;
+  void RegisterOperationalRoutes(http::Server& on, bool detailed);
+  http::Response Ready(bool detailed) const;
   http::Response Metrics(const http::Request& request) const;
-  http::Response Trace(const http::Request& request) const;
+  async::Task<http::Response> Trace(std::string trace_id, Scope& scope);
+  async::Task<http::Response> UnderWay(async::Loop& loop) const;
   int Stop();
 
   const ServiceConfig config;
@@ -91,13 +124,19 @@ struct Service::Impl {
   std::unique_ptr<trace::Buffer> buffer;  ///< null when it is off
   log::Logger logger;
   metrics::Registry registry;
+  /// What is asked on the admin port is no request of the service's.
+  metrics::Registry admin_registry;
   trace::Provider provider;
   trace::Tracer tracer;
-  http::Server server;
+  const Telemetry telemetry{logger, registry, tracer, provider.propagator()};
+  const Telemetry admin_telemetry{logger, admin_registry, Telemetry::None().tracer, provider.propagator()};
   Dependencies dependencies;
   std::vector<std::pair<std::string, ReadinessCheck>> checks;
   std::vector<std::function<void()>> on_stop;
   std::atomic<bool> draining = false;
+  async::BlockingPool trace_lookups{1, kWaitingTraceLookups};
+  http::Server server;
+  std::unique_ptr<http::Server> admin;  ///< null without an admin port
 };
 
 void Service::Impl::RegisterMetrics() {
@@ -112,33 +151,64 @@ void Service::Impl::RegisterMetrics() {
                               [this] { return static_cast<double>(writer.lines_dropped()); });
 }
 
-void Service::Impl::RegisterRoutes() {
-  const auto probe = [this](std::string_view route,
-                            std::function<http::Response(const http::Request&)> answer) {
-    server.Handle(
-        http::Method::kGet, route, http::Execution::kInline,
-        [answer = std::move(answer)](const http::Request& request, http::Exchange&) {
-          return answer(request);
-        },
-        http::Visibility::kProbe);
-  };
-  probe("/livez", [](const http::Request&) { return Json(R"({"status":"alive"})"); });
-  probe("/healthz", [](const http::Request&) { return Json(R"({"status":"alive"})"); });
-  probe("/readyz", [this](const http::Request&) { return Ready(); });
-  probe("/metrics", [this](const http::Request& request) { return Metrics(request); });
-  if (buffer) probe("/traces/{trace_id}", [this](const http::Request& request) { return Trace(request); });
+void Service::Impl::RegisterOperationalRoutes(http::Server& on, bool detailed) {
+  const auto alive = [](const http::Request&, Scope&) { return Json(R"({"status":"alive"})"); };
+  on.Get("/livez", alive, http::Visibility::kProbe);
+  on.Get("/healthz", alive, http::Visibility::kProbe);
+  on.Get("/readyz", [this, detailed](const http::Request&, Scope&) { return Ready(detailed); },
+         http::Visibility::kProbe);
+  on.Get("/metrics", [this](const http::Request& request, Scope&) { return Metrics(request); },
+         http::Visibility::kProbe);
 }
 
-http::Response Service::Impl::Ready() const {
+void Service::Impl::RegisterRoutes() {
+  if (config.operational_routes || !admin) RegisterOperationalRoutes(server, false);
+  if (admin) {
+    RegisterOperationalRoutes(*admin, true);
+    admin->Get("/requests", [this](const http::Request&, Scope& scope) { return UnderWay(scope.loop()); },
+               http::Visibility::kProbe);
+  }
+  if (buffer) {
+    (admin ? *admin : server)
+        .Get("/traces/{trace_id}",
+             [this](const http::Request& request, Scope& scope) {
+               return Trace(std::string(request.PathParameter("trace_id")), scope);
+             },
+             http::Visibility::kProbe);
+  }
+}
+
+http::Response Service::Impl::Ready(bool detailed) const {
   std::string reasons = draining ? "The service is stopping." : "";
   for (const auto& [part, check] : checks) {
     const auto reason = check();
     if (!reason) continue;
     if (!reasons.empty()) reasons += ' ';
-    reasons += part + ' ' + *reason + '.';
+    // A reason can name hosts, roles and the words of others, which are not for everybody.
+    reasons += part + ' ' + (detailed ? *reason : "is not ready") + '.';
   }
   if (!reasons.empty()) throw Error(ErrorCode::kUnavailable, "unready", reasons);
   return Json(R"({"status":"ready"})");
+}
+
+async::Task<http::Response> Service::Impl::UnderWay(async::Loop& loop) const {
+  std::string body = R"({"requests":[)";
+  const auto requests = co_await server.UnderWay(loop);
+  for (const auto& request : requests) {
+    if (body.back() == '}') body += ',';
+    body += R"({"method":)";
+    log::AppendJson(body, std::string_view(request.method));
+    body += R"(,"route":)";
+    log::AppendJson(body, std::string_view(request.route));
+    body += R"(,"trace_id":)";
+    log::AppendJson(body, std::string_view(request.trace_id));
+    body += R"(,"awaiting":)";
+    log::AppendJson(body, std::string_view(request.awaiting));
+    body += R"(,"age_ms":)";
+    log::AppendJson(body, static_cast<std::int64_t>(request.age.count()));
+    body += '}';
+  }
+  co_return Json(body + "]}");
 }
 
 http::Response Service::Impl::Metrics(const http::Request& request) const {
@@ -149,13 +219,22 @@ http::Response Service::Impl::Metrics(const http::Request& request) const {
   return response;
 }
 
-http::Response Service::Impl::Trace(const http::Request& request) const {
-  std::string found = buffer->Find(request.PathParameter("trace_id"));
+/// A trace of a thousand rolls is megabytes: putting it together must not hold up a thread that serves.
+async::Task<http::Response> Service::Impl::Trace(std::string trace_id, Scope& scope) {
+  std::function<std::string(std::stop_token)> find = [this, id = std::move(trace_id)](const std::stop_token&) {
+    return buffer->Find(id);
+  };
+  std::string found;
+  try {
+    found = co_await trace_lookups.Run<std::string>(scope.loop(), std::move(find), scope.deadline());
+  } catch (const async::BlockingPool::NotRun&) {
+    throw Error(ErrorCode::kOverloaded, "overloaded", "Too many traces are asked for at once.");
+  }
   if (found.empty()) {
     throw Error(ErrorCode::kNotFound, "trace-not-found",
                 "Nothing of that trace is in this service's buffer.");
   }
-  return Json(std::move(found));
+  co_return Json(std::move(found));
 }
 
 int Service::Impl::Stop() {
@@ -166,17 +245,15 @@ int Service::Impl::Stop() {
   std::this_thread::sleep_for(config.drain_delay);
   const bool finished = server.Stop(config.drain_timeout);
   if (!finished) logger.Error("Requests were cut off at the drain timeout");
-  if (finished) {
-    for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
-  }
+  for (auto close = on_stop.rbegin(); close != on_stop.rend(); ++close) (*close)();
   const bool exported = provider.Shutdown(config.flush_timeout);
   if (!exported) logger.Warn("Spans were lost: the collector did not take them in time");
+  if (admin) admin->Stop(std::chrono::milliseconds(0));
   logger.Info("Stopped");
   writer.Flush(config.flush_timeout);
   const int status = finished ? 0 : 1;
-  // A handler that was cut off, or the exporter, still waits for somebody, and destructors would wait with
-  // it.
-  if (!finished || !exported) std::_Exit(status);
+  // The exporter still waits for somebody, and destructors would wait with it.
+  if (!exported) std::_Exit(status);
   return status;
 }
 
@@ -200,6 +277,12 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
   config.trace_buffer_bytes = static_cast<std::size_t>(
       parser.Integer("TRACE_BUFFER_BYTES", 0, 0, 1 << 30,
                      "memory for the newest spans and log lines, read at /traces/{trace_id}; 0 is off"));
+  if (const auto text = parser.String("ADMIN_PORT", "", "port for probes, metrics and traces alone; none when empty");
+      !text.empty()) {
+    config.admin_port = parser.Port("ADMIN_PORT", 0, "");
+  }
+  config.operational_routes = parser.Boolean("HTTP_OPERATIONAL_ROUTES", true,
+                                             "PORT has /livez, /readyz, /healthz and /metrics beside ADMIN_PORT");
   config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
   // Log lines and target_info lead to spans by the name that these have.
   const auto named = config.trace.resource_attributes.find("service.name");
@@ -215,10 +298,7 @@ Service::Service(const ServiceConfig& config) : impl_(std::make_unique<Impl>(con
 
 Service::~Service() = default;
 
-const log::Logger& Service::logger() const { return impl_->logger; }
-metrics::Registry& Service::registry() { return impl_->registry; }
-const trace::Tracer& Service::tracer() const { return impl_->tracer; }
-const trace::Propagator& Service::propagator() const { return impl_->provider.propagator(); }
+const Telemetry& Service::telemetry() const { return impl_->telemetry; }
 http::Server& Service::server() { return impl_->server; }
 const trace::Buffer* Service::trace_buffer() const { return impl_->buffer.get(); }
 
@@ -236,12 +316,14 @@ void Service::OnStop(std::function<void()> close) { impl_->on_stop.push_back(std
 int Service::Run() {
   try {
     impl_->server.Start();
+    if (impl_->admin) impl_->admin->Start();
   } catch (const Error& error) {
     impl_->logger.Error(error.detail());
     return 1;
   }
-  impl_->dependencies.Start();
+  impl_->dependencies.Start(impl_->server);
   impl_->logger.Info("Listening", {{"port", impl_->server.port()}, {"version", impl_->config.version}});
+  if (impl_->admin) impl_->logger.Info("Listening for administration", {{"port", impl_->admin->port()}});
   WaitForStopSignal();
   return impl_->Stop();
 }

@@ -13,7 +13,7 @@
 #include "obs/http/server.h"
 #include "obs/log/logger.h"
 #include "obs/log/writer.h"
-#include "obs/metrics/registry.h"
+#include "obs/scope/telemetry.h"
 #include "obs/trace/buffer.h"
 #include "obs/trace/tracer.h"
 
@@ -30,6 +30,10 @@ struct ServiceConfig {
   std::chrono::milliseconds drain_timeout{10000};  ///< DRAIN_TIMEOUT: for requests under way
   std::chrono::milliseconds flush_timeout{2000};   ///< TELEMETRY_FLUSH_TIMEOUT: for spans and log lines
   std::size_t trace_buffer_bytes = 0;              ///< TRACE_BUFFER_BYTES: 0 is without a buffer
+  /// ADMIN_PORT: a port besides, which strangers cannot keep busy; nothing is without one.
+  std::optional<std::uint16_t> admin_port;
+  /// HTTP_OPERATIONAL_ROUTES: the main port has /livez, /readyz, /healthz and /metrics too.
+  bool operational_routes = true;
   std::vector<std::string> warnings;               ///< logged at start
 };
 
@@ -42,6 +46,10 @@ using ReadinessCheck = std::function<std::optional<std::string>()>;
 /// Everything around a service's own code: logger, metrics, traces, the HTTP server with /livez, /readyz,
 /// /healthz and /metrics, with a trace buffer /traces/{trace_id}, and the order of start and stop.
 ///
+/// With an admin port these are served there, on a thread and connections of their own, with /requests,
+/// which lists the requests under way; /readyz then tells why a part fails, while the main port names the
+/// part alone and has no /traces/{trace_id}.
+///
 /// Construct it first thing in main(): it blocks SIGTERM and SIGINT before any thread starts. What a service
 /// builds on it is declared after it, and so is destroyed before it.
 class Service {
@@ -51,10 +59,8 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  const log::Logger& logger() const;
-  metrics::Registry& registry();
-  const trace::Tracer& tracer() const;
-  const trace::Propagator& propagator() const;
+  /// What the service's own parts tell by. Lives as long as the service.
+  const Telemetry& telemetry() const;
   http::Server& server();
   /// The newest spans and log lines of this process; null without TRACE_BUFFER_BYTES.
   const trace::Buffer* trace_buffer() const;
@@ -65,13 +71,13 @@ class Service {
   /// is down, and is ready when a request can succeed. Later outages do not make it unready, so that a caller
   /// gets this service's own 503 with the reason instead of a Service without endpoints.
   void AddDependency(const std::string& part, std::string base_url);
-  /// Runs after the last request is finished and before telemetry is flushed, in reverse order of
-  /// registration. Not when requests were cut off: what they use is then left to the end of the process.
+  /// Runs after the last request is finished or cancelled and before telemetry is flushed, in reverse order
+  /// of registration.
   void OnStop(std::function<void()> close);
 
   /// Serves until SIGTERM or SIGINT, then: unready, serve on for drain_delay, stop accepting, finish what is
   /// under way, run OnStop, flush spans and logs. A second signal ends the process at once. Returns the exit
-  /// status: 0 after a clean stop, 1 when the port could not be had or requests were cut off.
+  /// status: 0 after a clean stop, 1 when a port could not be had or requests were cut off.
   int Run();
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -13,8 +14,16 @@ struct Authority {
   std::optional<std::uint16_t> port;
 };
 
+/// What a host's name may have (RFC 3986, section 3.2.2), or with `address` an IPv6 address in brackets.
+constexpr bool IsHostCharacter(char c, bool address) {
+  const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  if (letter || (c >= '0' && c <= '9')) return true;
+  return std::string_view(address ? ":.%_-~" : "-._~%!$&'()*+,;=").find(c) != std::string_view::npos;
+}
+
 /// Of "host", "host:8080" or "[::1]:8080" (RFC 3986, section 3.2); nothing when it is malformed: without a
-/// host, with a port that is not 1 to 65535, or with a user's name or password.
+/// host, with a character that a host cannot have, with a port that is not 1 to 65535, or with a user's name
+/// or password.
 inline std::optional<Authority> ParseAuthority(std::string_view text) {
   Authority authority;
   std::string_view rest;
@@ -27,7 +36,10 @@ inline std::optional<Authority> ParseAuthority(std::string_view text) {
     authority.host = text.substr(0, text.find(':'));
     rest = text.substr(authority.host.size());
   }
-  if (authority.host.empty() || text.find('@') != std::string_view::npos) return std::nullopt;
+  const bool address = text.starts_with('[');
+  const bool is_host = std::all_of(authority.host.begin(), authority.host.end(),
+                                   [address](char c) { return IsHostCharacter(c, address); });
+  if (authority.host.empty() || !is_host) return std::nullopt;
   if (rest.empty()) return authority;
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), port);

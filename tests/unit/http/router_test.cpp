@@ -11,13 +11,9 @@ namespace {
 Router DiceRouter() {
   Router router;
   for (const auto* route : {"/", "/dice", "/dice/{die}", "/roll"}) {
-    router.Add(Route{.method = Method::kGet,
-                     .route = route,
-                     .name = {},
-                     .execution = Execution::kInline,
-                     .visibility = Visibility::kFull,
-                     .handler = {},
-                     .segments = {}});
+    Route entry;
+    entry.route = route;
+    router.Add(std::move(entry));
   }
   return router;
 }
@@ -104,14 +100,9 @@ TEST(Router, BoundsTheNumberOfQueryParameters) {
 
 TEST(Router, RefusesARouteThatIsThereAlready) {
   Router router = DiceRouter();
-  Route twice{.method = Method::kGet,
-              .route = "/dice",
-              .name = {},
-              .execution = Execution::kInline,
-              .visibility = Visibility::kFull,
-              .handler = {},
-              .segments = {}};
-  EXPECT_THROW(router.Add(twice), std::invalid_argument);
+  Route twice;
+  twice.route = "/dice";
+  EXPECT_THROW(router.Add(std::move(twice)), std::invalid_argument);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include "obs/http/server.h"
 #include "obs/log/writer.h"
+#include "support/eventually.h"
+#include "support/exposition.h"
 #include "support/socket.h"
 
 namespace obs::http {
@@ -19,19 +21,35 @@ class ServerFixture {
         writer_(null_.get()),
         logger_(writer_, "test", log::Level::kInfo),
         provider_(TraceConfig(), registry_, logger_),
-        tracer_(provider_.tracer()) {
+        tracer_(provider_.tracer()),
+        telemetry_{logger_, registry_, tracer_, provider_.propagator()} {
     config.address = "127.0.0.1";
-    server_ = std::make_unique<Server>(config, logger_, registry_, tracer_, provider_.propagator());
+    server_ = std::make_unique<Server>(config, telemetry_);
   }
   Server& server() { return *server_; }
+  const Telemetry& telemetry() const { return telemetry_; }
   metrics::Registry& registry() { return registry_; }
-  const trace::Tracer& tracer() const { return tracer_; }
-  const trace::Propagator& propagator() const { return provider_.propagator(); }
   std::uint16_t port() const { return server_->port(); }
+  void DestroyServer() { server_.reset(); }
 
-  /// Answers with `body` on an I/O thread.
-  void HandleInline(std::string_view route, const std::string& body) {
-    server_->Handle(Method::kGet, route, Execution::kInline, [body](const Request&, Exchange&) {
+  /// The sum of all samples of that name whose labels contain `labels`.
+  double Metric(std::string_view name, const support::Labels& labels = {}) const {
+    return support::Value(support::ParseExposition(registry_.Render(metrics::Format::kText)), name, labels);
+  }
+  double Rejected(const std::string& reason) const {
+    return Metric("http_requests_rejected_total", {{"reason", reason}});
+  }
+  double Cancelled(const std::string& reason) const {
+    return Metric("http_requests_cancelled_total", {{"reason", reason}});
+  }
+  /// Waits until so many requests are under way.
+  bool WaitForRequests(double count) const {
+    return support::Eventually([&] { return Metric("http_requests_in_progress") == count; });
+  }
+
+  /// Answers `GET route` with `body` at once.
+  void Answer(std::string_view route, const std::string& body) {
+    server_->Get(route, [body](const Request&, Scope&) {
       Response response;
       response.content_type = "text/plain";
       response.body = body;
@@ -53,6 +71,7 @@ class ServerFixture {
   metrics::Registry registry_;
   trace::Provider provider_;
   trace::Tracer tracer_;
+  Telemetry telemetry_;
   std::unique_ptr<Server> server_;
 };
 

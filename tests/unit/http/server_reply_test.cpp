@@ -19,23 +19,21 @@ using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""us;
 using support::HttpConnection;
 
-/// Answers with what it was asked, after a moment on a worker thread.
+/// Answers with what it was asked, after a moment.
 void HandleEcho(Server& server) {
-  server.Handle(Method::kGet, "/echo/{text}", Execution::kMayBlock, [](const Request& request, Exchange&) {
+  server.Get("/echo/{text}", [](const Request& request, Scope& scope) -> async::Task<Response> {
     thread_local std::minstd_rand random{std::random_device{}()};
-    std::this_thread::sleep_for((random() % 400) * 1us);  // while the client may leave
+    co_await scope.Sleep((random() % 400) * 1us);  // while the client may leave
     Response response;
     response.body = request.PathParameter("text");
-    return response;
+    co_return response;
   });
 }
 
 TEST(ServerReplies, NeverReachAnotherClient) {
   constexpr int kClients = 32;
   constexpr int kReplies = support::kSanitized ? 3000 : 20000;
-  ServerConfig config;
-  config.worker_threads = 16;
-  ServerFixture fixture(config);
+  ServerFixture fixture;
   HandleEcho(fixture.server());
   fixture.server().Start();
 
