@@ -10,8 +10,8 @@ using std::chrono_literals::operator""ms;
 
 /// Between two requests for one statement.
 constexpr auto kAgain = 100ms;
-/// How long a connection waits for a request under way before it is given up.
-constexpr auto kPatience = 1000ms;
+/// How long Stop() waits for a request under way.
+constexpr auto kStopPatience = 1000ms;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void Canceller::Stop() {
   std::unique_lock lock(state_->mutex);
   state_->stopping = true;
   state_->changed.notify_one();
-  const bool over = state_->sent.wait_for(lock, kPatience, [this] { return state_->over; });
+  const bool over = state_->sent.wait_for(lock, kStopPatience, [this] { return state_->over; });
   lock.unlock();
   if (over) {
     thread_.join();
@@ -72,11 +72,12 @@ Canceller::Run::Run(Canceller& canceller, CancelRequest request, const std::stop
   on_stop_.emplace(stop, Want{*this});
 }
 
-bool Canceller::Run::End() {
+bool Canceller::Run::End(std::chrono::milliseconds patience) {
+  ended_ = true;
   on_stop_.reset();
   std::unique_lock lock(state_->mutex);
   std::erase(state_->entries, entry_);
-  return state_->sent.wait_for(lock, kPatience, [this] { return !entry_->sending; });
+  return state_->sent.wait_for(lock, patience, [this] { return !entry_->sending; });
 }
 
 void Canceller::Run::Want::operator()() const {

@@ -62,13 +62,19 @@ class Canceller {
 class Canceller::Run {
  public:
   Run(Canceller& canceller, CancelRequest request, const std::stop_token& stop, Clock::time_point deadline);
-  ~Run() { End(); }
+  /// As End(kPatience), unless that has been called.
+  ~Run() {
+    if (!ended_) End(kPatience);
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
   /// After this no request of this run reaches the connection, so that none can hit the next statement. False
-  /// when one is still under way after a while: the connection must not be used again.
-  bool End();
+  /// when one is still under way after `patience`: the connection must not be used again.
+  bool End(std::chrono::milliseconds patience);
+
+  /// Enough for a busy server.
+  static constexpr std::chrono::milliseconds kPatience{5000};
 
  private:
   struct Want {
@@ -78,6 +84,7 @@ class Canceller::Run {
 
   const std::shared_ptr<State> state_;
   const std::shared_ptr<Entry> entry_;
+  bool ended_ = false;
   std::optional<std::stop_callback<Want>> on_stop_;
 };
 

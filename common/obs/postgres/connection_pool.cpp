@@ -52,17 +52,15 @@ ConnectionPool::Lease ConnectionPool::Acquire(const std::stop_token& stop, Clock
 Rows ConnectionPool::Run(Slot& slot, const Statement& statement, const std::vector<std::string>& parameters,
                          const std::stop_token& stop, Clock::time_point deadline) {
   Canceller::Run run(canceller_, slot.connection.cancel_request(), stop, deadline);
-  const auto end = [&] {
-    if (!run.End()) slot.spoilt = true;
-  };
   try {
     Rows rows = slot.connection.Run(statement, parameters, stop);
-    end();
+    slot.spoilt = !run.End(Canceller::Run::kPatience);
     return rows;
   } catch (Failure& failure) {
-    end();
-    // The server cannot tell whose request it was.
+    // A broken connection is not used again anyway, and the request may wait for a server that stands still.
+    slot.spoilt = !run.End(failure.fatal() ? 0ms : Canceller::Run::kPatience);
     const bool late = failure.kind == Failure::Kind::kCanceled && Clock::now() >= deadline;
+    // The server cannot tell whose request it was.
     if (late) failure.reason = "the deadline of the request passed";
     throw;
   }
