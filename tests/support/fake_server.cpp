@@ -75,6 +75,11 @@ std::vector<FakeRequest> FakeServer::requests() const {
   return requests_;
 }
 
+std::size_t FakeServer::connections() const {
+  std::lock_guard lock(mutex_);
+  return connections_.size();
+}
+
 void FakeServer::Accept() {
   for (;;) {
     Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -105,10 +110,7 @@ bool FakeServer::Answer(int fd, const FakeReply& reply) {
     if (reply.hang) stop_.wait(lock, stopping);
     if (stop_.wait_for(lock, reply.delay, stopping)) return false;
   }
-  if (!reply.raw.empty()) {
-    SendAll(fd, reply.raw);
-    return false;
-  }
+  if (!reply.raw.empty()) return SendAll(fd, reply.raw) && reply.keep;
   return SendAll(fd,
                  "HTTP/1.1 " + std::to_string(reply.status) + " Fake\r\nContent-Type: " + reply.content_type +
                      "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body);

@@ -32,6 +32,7 @@ struct FakeReply {
   std::chrono::milliseconds delay{0};
   bool hang = false;  ///< never answer
   std::string raw{};  ///< these bytes instead of a reply, then close
+  bool keep = false;  ///< do not close after `raw`
 };
 
 /// An HTTP server on 127.0.0.1 with a thread for each connection, playing a part that answers, delays, breaks
@@ -47,6 +48,8 @@ class FakeServer {
   std::uint16_t port() const { return port_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   std::vector<FakeRequest> requests() const;
+  /// Connections accepted so far.
+  std::size_t connections() const;
 
  private:
   struct Connection {
