@@ -7,7 +7,8 @@
 
 #include <string>
 
-#include "obs/log/writer.h"
+#include "obs/async/run.h"
+#include "obs/scope/scope.h"
 #include "support/paths.h"
 #include "support/temporary_file.h"
 
@@ -19,9 +20,9 @@ using testing::HasSubstr;
 
 class FileStoreTest : public testing::Test {
  protected:
-  std::vector<std::string> List(FileStore& store) { return store.List({context_, logger_}); }
-  std::shared_ptr<const DieSpecification> Find(FileStore& store, std::string_view identifier) {
-    return store.Find(identifier, {context_, logger_});
+  std::vector<std::string> List(FileStore& store) { return loop_.Run(store.List(scope_)); }
+  std::shared_ptr<const DieSpecification> Find(FileStore& store, std::string identifier) {
+    return loop_.Run(store.Find(std::move(identifier), scope_));
   }
   static std::string FaultOf(const std::string& json) {
     const support::TemporaryFile file(json);
@@ -37,9 +38,9 @@ class FileStoreTest : public testing::Test {
   }
 
  private:
-  obs::log::Writer writer_{STDERR_FILENO};
-  obs::log::Logger logger_{writer_, "test", obs::log::Level::kError};
-  obs::trace::Context context_;
+  obs::async::StandaloneLoop loop_;
+  obs::Activity activity_;
+  obs::Scope scope_{obs::Telemetry::None(), loop_.loop(), obs::trace::Span(), obs::Deadline::max(), activity_};
 };
 
 TEST_F(FileStoreTest, ServesTheDiceThatAreShipped) {
