@@ -130,10 +130,11 @@ Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
   if (trace_store_) questions.push_back({*trace_store_, "/api/traces/" + trace_id, &TraceView::Add});
   if (log_store_) {
     // Of the last hour, which is what a store takes when no time is given.
-    questions.push_back({*log_store_,
-                         "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
-                             "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
-                         &TraceView::AddStoredLines});
+    questions.push_back(
+        {*log_store_,
+         "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
+             "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
+         &TraceView::AddStoredLines});
   }
   std::vector<Task<bool>> asking;
   asking.reserve(questions.size());

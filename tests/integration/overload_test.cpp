@@ -65,7 +65,8 @@ TEST_P(HungUpstream, IsNotWaitedForOnceTheClientHasLeft) {
   EXPECT_TRUE(Becomes([this] { return InProgress(); }, 0));
   EXPECT_EQ(service.Metric("http_requests_cancelled_total", {{"reason", "client_left"}}), kWaiting);
   EXPECT_EQ(service.Metric("requests_waiting", {{"for", peer()}}), 0);
-  EXPECT_EQ(service.Metric("http_client_request_duration_seconds_count", {{"status", "cancelled"}}), kWaiting);
+  EXPECT_EQ(service.Metric("http_client_request_duration_seconds_count", {{"status", "cancelled"}}),
+            kWaiting);
 }
 
 TEST_P(HungUpstream, IsNotWaitedForBeyondTheDeadline) {
@@ -95,7 +96,9 @@ TEST(SilentConnections, KeepNobodyOut) {
     EXPECT_LE(stopwatch.elapsed(), 100ms);
   }
   // Those that were turned away are closed when they have had the time to read why.
-  const auto open = [admin] { return Value(ParseExposition(Get(admin, "/metrics").body), "http_connections"); };
+  const auto open = [admin] {
+    return Value(ParseExposition(Get(admin, "/metrics").body), "http_connections");
+  };
   EXPECT_LE(open(), 100 + 64);
   EXPECT_TRUE(Becomes(open, testing::Le(100)));
 }

@@ -15,7 +15,7 @@ class FrameMemory {
     const std::size_t steps = StepsOf(size);
     if (kPlain || steps > kLists) return ::operator new(size);
     List& list = Mine().lists[steps - 1];
-    if (list.first == nullptr) return ::operator new(steps * kStep);
+    if (list.first == nullptr) return ::operator new(steps* kStep);
     Block* block = list.first;
     list.first = block->next;
     --list.count;

@@ -163,9 +163,7 @@ class Root {
         }
         void await_resume() const noexcept {}
       };
-      Frame get_return_object() {
-        return Frame{std::coroutine_handle<promise_type>::from_promise(*this)};
-      }
+      Frame get_return_object() { return Frame{std::coroutine_handle<promise_type>::from_promise(*this)}; }
       std::suspend_always initial_suspend() const noexcept { return {}; }
       FinalAwaiter final_suspend() const noexcept { return {}; }
       void return_void() const noexcept {}

@@ -106,8 +106,7 @@ std::vector<RequestUnderWay> ServerThread::UnderWay() const {
     Exchange& exchange = *connection->exchange;
     all.push_back({std::string(Name(exchange.request().method)),
                    exchange.route() != nullptr ? exchange.route()->route : "unmatched",
-                   std::string(exchange.scope().trace_id()),
-                   std::string(RequestTelemetry::Awaited(exchange)),
+                   std::string(exchange.scope().trace_id()), std::string(RequestTelemetry::Awaited(exchange)),
                    std::chrono::duration_cast<std::chrono::milliseconds>(now - exchange.start())});
   }
   return all;
@@ -115,8 +114,8 @@ std::vector<RequestUnderWay> ServerThread::UnderWay() const {
 
 void ServerThread::OnRequest(Connection& connection, std::unique_ptr<Request> request, bool wants_close) {
   connections_.splice(connections_.end(), connections_, connection.place);
-  connection.exchange = std::make_unique<Exchange>(*this, shared_.telemetry, shared_.router, loop_, connection,
-                                                   std::move(request), wants_close);
+  connection.exchange = std::make_unique<Exchange>(*this, shared_.telemetry, shared_.router, loop_,
+                                                   connection, std::move(request), wants_close);
   const async::Deadline deadline = connection.exchange->start() + shared_.request_timeout;
   connection.SetDeadline(deadline + kDeadlineGrace);
   connection.exchange->Start(deadline);

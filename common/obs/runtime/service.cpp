@@ -17,8 +17,8 @@ namespace {
 
 /// Each arena of glibc's malloc keeps what it once had.
 constexpr int kMallocArenas = 2;
-/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed, up
-/// to 32 MiB, and one large reply would be kept for ever.
+/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed,
+/// up to 32 MiB, and one large reply would be kept for ever.
 constexpr int kMallocMapBytes = 256 << 10;
 constexpr int kMallocKeptBytes = 512 << 10;
 /// How often it is looked whether freed memory can be returned, and how much makes it worth the while.
@@ -156,26 +156,30 @@ void Service::Impl::RegisterOperationalRoutes(http::Server& on, bool detailed) {
   const auto alive = [](const http::Request&, Scope&) { return Json(R"({"status":"alive"})"); };
   on.Get("/livez", alive, http::Visibility::kProbe);
   on.Get("/healthz", alive, http::Visibility::kProbe);
-  on.Get("/readyz", [this, detailed](const http::Request&, Scope&) { return Ready(detailed); },
-         http::Visibility::kProbe);
-  on.Get("/metrics", [this](const http::Request& request, Scope&) { return Metrics(request); },
-         http::Visibility::kProbe);
+  on.Get(
+      "/readyz", [this, detailed](const http::Request&, Scope&) { return Ready(detailed); },
+      http::Visibility::kProbe);
+  on.Get(
+      "/metrics", [this](const http::Request& request, Scope&) { return Metrics(request); },
+      http::Visibility::kProbe);
 }
 
 void Service::Impl::RegisterRoutes() {
   if (config.operational_routes || !admin) RegisterOperationalRoutes(server, false);
   if (admin) {
     RegisterOperationalRoutes(*admin, true);
-    admin->Get("/requests", [this](const http::Request&, Scope& scope) { return UnderWay(scope.loop()); },
-               http::Visibility::kProbe);
+    admin->Get(
+        "/requests", [this](const http::Request&, Scope& scope) { return UnderWay(scope.loop()); },
+        http::Visibility::kProbe);
   }
   if (buffer) {
     (admin ? *admin : server)
-        .Get("/traces/{trace_id}",
-             [this](const http::Request& request, Scope& scope) {
-               return Trace(std::string(request.PathParameter("trace_id")), scope);
-             },
-             http::Visibility::kProbe);
+        .Get(
+            "/traces/{trace_id}",
+            [this](const http::Request& request, Scope& scope) {
+              return Trace(std::string(request.PathParameter("trace_id")), scope);
+            },
+            http::Visibility::kProbe);
   }
 }
 
@@ -222,9 +226,8 @@ http::Response Service::Impl::Metrics(const http::Request& request) const {
 
 /// A trace of a thousand rolls is megabytes: putting it together must not hold up a thread that serves.
 async::Task<http::Response> Service::Impl::Trace(std::string trace_id, Scope& scope) {
-  std::function<std::string(std::stop_token)> find = [this, id = std::move(trace_id)](const std::stop_token&) {
-    return buffer->Find(id);
-  };
+  std::function<std::string(std::stop_token)> find =
+      [this, id = std::move(trace_id)](const std::stop_token&) { return buffer->Find(id); };
   std::string found;
   try {
     found = co_await trace_lookups.Run<std::string>(scope.loop(), std::move(find), scope.deadline());
@@ -278,12 +281,13 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
   config.trace_buffer_bytes = static_cast<std::size_t>(
       parser.Integer("TRACE_BUFFER_BYTES", 0, 0, 1 << 30,
                      "memory for the newest spans and log lines, read at /traces/{trace_id}; 0 is off"));
-  if (const auto text = parser.String("ADMIN_PORT", "", "port for probes, metrics and traces alone; none when empty");
+  if (const auto text =
+          parser.String("ADMIN_PORT", "", "port for probes, metrics and traces alone; none when empty");
       !text.empty()) {
     config.admin_port = parser.Port("ADMIN_PORT", 0, "");
   }
-  config.operational_routes = parser.Boolean("HTTP_OPERATIONAL_ROUTES", true,
-                                             "PORT has /livez, /readyz, /healthz and /metrics beside ADMIN_PORT");
+  config.operational_routes = parser.Boolean(
+      "HTTP_OPERATIONAL_ROUTES", true, "PORT has /livez, /readyz, /healthz and /metrics beside ADMIN_PORT");
   config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
   // Log lines and target_info lead to spans by the name that these have.
   const auto named = config.trace.resource_attributes.find("service.name");

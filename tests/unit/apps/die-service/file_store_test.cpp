@@ -40,7 +40,8 @@ class FileStoreTest : public testing::Test {
  private:
   obs::async::StandaloneLoop loop_;
   obs::Activity activity_;
-  obs::Scope scope_{obs::Telemetry::None(), loop_.loop(), obs::trace::Span(), obs::Deadline::max(), activity_};
+  obs::Scope scope_{obs::Telemetry::None(), loop_.loop(), obs::trace::Span(), obs::Deadline::max(),
+                    activity_};
 };
 
 TEST_F(FileStoreTest, ServesTheDiceThatAreShipped) {

@@ -5,7 +5,8 @@
 namespace frontend {
 namespace {
 
-obs::http::ClientResponse Answer(int status, std::string body, std::string content_type = "application/json") {
+obs::http::ClientResponse Answer(int status, std::string body,
+                                 std::string content_type = "application/json") {
   obs::http::ClientResponse answer;
   answer.status = status;
   answer.body = std::move(body);
@@ -32,7 +33,8 @@ TEST(AnswerCheck, RefusesAStatusThatIsNoAnswer) {
 }
 
 TEST(AnswerCheck, RefusesWhatIsNotSaidToBeJson) {
-  for (const char* type : {"", "text/html", "application/jsonx", "application/problem+jsonx", "xapplication/json"}) {
+  for (const char* type :
+       {"", "text/html", "application/jsonx", "application/problem+jsonx", "xapplication/json"}) {
     EXPECT_NE(FaultOf(Answer(200, R"({"die":"fair"})", type), kFair), "") << type;
   }
 }
