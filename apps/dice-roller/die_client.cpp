@@ -63,10 +63,10 @@ Die ParseDie(const std::string& asked, const std::string& body) {
 
 DieClient::DieClient(obs::http::Client& client, const obs::Telemetry& telemetry)
     : client_(client),
-      requests_(
-          telemetry.registry.AddCounter("die_service_requests_total",
-                              "Calls to die-service, by die and status code, refused, timeout or invalid.",
-                              {"identifier", "status"})),
+      requests_(telemetry.registry.AddCounter(
+          "die_service_requests_total",
+          "Calls to die-service, by die and status code, refused, timeout or invalid.",
+          {"identifier", "status"})),
       duration_(telemetry.registry
                     .AddHistogram("die_service_request_duration_seconds", "Time of calls to die-service.", {},
                                   obs::metrics::HttpDurationBuckets())

@@ -30,8 +30,8 @@ Task<std::vector<RollResult>> Roller::RollMany(const Die& die, int times, Scope&
 }
 
 Task<RollResult> Roller::RollOne(const Die& die, int index, std::string_view mode, Scope& scope) const {
-  Scope roll = scope.Child("roll", obs::trace::Kind::kInternal,
-                           {{"die.type", die.identifier}, {"roll.index", index}});
+  Scope roll =
+      scope.Child("roll", obs::trace::Kind::kInternal, {{"die.type", die.identifier}, {"roll.index", index}});
   co_await roll.Sleep(roll_time_);
   const RollResult result = Land(die);
   if (result) {

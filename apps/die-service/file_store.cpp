@@ -1,14 +1,16 @@
 #include "file_store.h"
 
+#include <fcntl.h>
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace die_service {
 
@@ -16,13 +18,58 @@ using obs::async::Task;
 
 namespace {
 
+/// Parsed, a file takes up to twenty times its size: this much fits into the 128 MiB of a small container.
+constexpr std::size_t kLargestFile = std::size_t{4} << 20;
+
+[[noreturn]] void Refuse(const std::string& path, const std::string& reason) {
+  throw std::runtime_error(path + ": " + reason);
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+/// Reads at most `limit` bytes.
+std::string ReadUpTo(std::size_t limit, int fd, const std::string& path) {
+  std::string text(limit, '\0');
+  std::size_t size = 0;
+  while (size < limit) {
+    const ssize_t count = read(fd, text.data() + size, limit - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) Refuse(path, "cannot be read: " + std::generic_category().message(errno));
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  text.resize(size);
+  return text;
+}
+
+/// Only a regular file: a device or a pipe may have no end, and a pipe may have nobody who writes.
 std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || std::filesystem::is_directory(path))
-    throw std::runtime_error(path + ": cannot be read as a file");
-  return text.str();
+  // Opening a pipe without O_NONBLOCK would wait for its writer.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (file.get() < 0) Refuse(path, "cannot be opened: " + std::generic_category().message(errno));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) Refuse(path, "is no regular file");
+  const auto size = static_cast<std::size_t>(status.st_size);
+  const auto refuse_size = [&path](const std::string& bytes) {
+    Refuse(path, "has " + bytes + " bytes; a file of dice has at most " + std::to_string(kLargestFile));
+  };
+  if (size > kLargestFile) refuse_size(std::to_string(size));
+  // The size is only what it was: the file may grow meanwhile, and what the kernel makes up has none.
+  std::string text = ReadUpTo(kLargestFile + 1, file.get(), path);
+  if (text.size() > kLargestFile) refuse_size("more than " + std::to_string(kLargestFile));
+  return text;
 }
 
 std::string_view View(const rapidjson::Value& text) { return {text.GetString(), text.GetStringLength()}; }

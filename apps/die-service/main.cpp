@@ -50,7 +50,7 @@ int Run(const Config& config) {
     auto file_store = std::make_unique<die_service::FileStore>(config.file);
     metrics.loaded.Set(static_cast<double>(file_store->size()));
     service.telemetry().logger.Info("Die specifications loaded",
-                          {{"file", config.file}, {"count", file_store->size()}});
+                                    {{"file", config.file}, {"count", file_store->size()}});
     store = std::move(file_store);
   }
   die_service::AddRoutes(service.server(), *store, metrics);

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 namespace die_service {
 namespace {
@@ -45,20 +46,22 @@ DieSpecification ParseRow(const obs::postgres::Row& row) {
 
 }  // namespace
 
-std::vector<std::string> PostgresStore::List(const Caller& caller) {
+obs::async::Task<std::vector<std::string>> PostgresStore::List(obs::Scope& scope) {
+  obs::postgres::Rows rows = co_await pool_.Query(kList, std::vector<std::string>(), scope);
   std::vector<std::string> identifiers;
-  for (auto& row : pool_.Query(kList, {}, caller.span, caller.logger)) {
-    identifiers.push_back(std::move(row.at(0).value()));
-  }
-  return identifiers;
+  identifiers.reserve(rows.size());
+  for (auto& row : rows) identifiers.push_back(std::move(row.at(0).value()));
+  co_return identifiers;
 }
 
-std::shared_ptr<const DieSpecification> PostgresStore::Find(std::string_view identifier,
-                                                            const Caller& caller) {
-  const auto rows = pool_.Query(kGet, {std::string(identifier)}, caller.span, caller.logger);
-  if (rows.empty()) return nullptr;
+obs::async::Task<std::shared_ptr<const DieSpecification>> PostgresStore::Find(std::string identifier,
+                                                                              obs::Scope& scope) {
+  std::vector<std::string> parameters;
+  parameters.push_back(std::move(identifier));
+  const auto rows = co_await pool_.Query(kGet, std::move(parameters), scope);
+  if (rows.empty()) co_return nullptr;
   try {
-    return std::make_shared<const DieSpecification>(ParseRow(rows.front()));
+    co_return std::make_shared<const DieSpecification>(ParseRow(rows.front()));
   } catch (const std::exception& broken) {
     // The schema's checks should not let it come to this.
     throw obs::Error(obs::ErrorCode::kInternal, "die-invalid",

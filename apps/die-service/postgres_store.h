@@ -1,5 +1,9 @@
 #pragma once
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "obs/postgres/pool.h"
 #include "store.h"
 
@@ -11,6 +15,7 @@ class PostgresStore : public Store {
   /// What the pool should run to see whether the view can be read, and how many dice it has.
   static constexpr const char* kCheck = "SELECT count(*) FROM dice";
 
+  /// `pool` must outlive the store.
   explicit PostgresStore(obs::postgres::Pool& pool) : pool_(pool) {}
 
   obs::async::Task<std::vector<std::string>> List(obs::Scope& scope) override;

@@ -42,8 +42,8 @@ Config ReadConfig(obs::config::Parser& parser) {
       parser.Url("DICE_ROLLER_ADMIN_URL", config.dice_roller.base_url,
                  "where dice-roller serves metrics and traces: its ADMIN_PORT when it has one");
   config.die_service_admin = config.die_service;
-  config.die_service_admin.base_url = parser.Url("DIE_SERVICE_ADMIN_URL", config.die_service.base_url,
-                                                 "the same of die-service");
+  config.die_service_admin.base_url =
+      parser.Url("DIE_SERVICE_ADMIN_URL", config.die_service.base_url, "the same of die-service");
   const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
       parser.Duration("UPSTREAM_TIMEOUT", std::chrono::seconds(9), std::chrono::milliseconds(1),
                       std::chrono::seconds(9), "for one whole call to either"));
@@ -51,9 +51,9 @@ Config ReadConfig(obs::config::Parser& parser) {
   config.die_service.timeout = timeout;
   // What the page looks at for itself takes few connections.
   const std::size_t threads = config.service.http.io_threads;
-  config.service.http.reserved_descriptors =
-      config.dice_roller.Descriptors(threads) + config.die_service.Descriptors(threads) +
-      4 * frontend::kObserverConcurrency * (1 + threads);
+  config.service.http.reserved_descriptors = config.dice_roller.Descriptors(threads) +
+                                             config.die_service.Descriptors(threads) +
+                                             4 * frontend::kObserverConcurrency * (1 + threads);
   config.trace_query_url =
       parser.Url("TRACE_QUERY_URL", "",
                  "where the page finds traces beside each service's buffer: a Tempo, or what answers alike");
@@ -74,10 +74,9 @@ int Run(const Config& config) {
   service.AddDependency("die-service", config.die_service.base_url);
   obs::http::Client dice_roller(config.dice_roller, service.telemetry());
   obs::http::Client die_service(config.die_service, service.telemetry());
-  frontend::Observer observer({{config.dice_roller_admin, config.die_service_admin},
-                               config.trace_query_url,
-                               config.log_query_url},
-                              service.trace_buffer(), service.telemetry().registry);
+  frontend::Observer observer(
+      {{config.dice_roller_admin, config.die_service_admin}, config.trace_query_url, config.log_query_url},
+      service.trace_buffer(), service.telemetry().registry);
   frontend::AddRoutes(service.server(), die_service, dice_roller);
   frontend::AddPageRoutes(service.server(), observer, config.links);
   return service.Run();

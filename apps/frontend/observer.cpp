@@ -50,14 +50,16 @@ struct Question {
   bool (TraceView::*add)(std::string_view);
 };
 
-Task<void> Ask(const Question& question, TraceView& view, Scope& scope) {
+/// False when the source did not answer as it should.
+Task<bool> Ask(const Question& question, TraceView& view, Scope& scope) {
+  bool answered = false;
   try {
     const auto answer = co_await question.source.Send(obs::http::ClientRequest(question.target), scope);
     // 404: it knows nothing of that trace, at least not yet.
-    if (answer.status == 404 || (answer.status == 200 && (view.*question.add)(answer.body))) co_return;
-  } catch (const obs::http::ClientError&) {  // told below, whatever the reason
+    answered = answer.status == 404 || (answer.status == 200 && (view.*question.add)(answer.body));
+  } catch (const obs::http::ClientError&) {  // told to the page, whatever the reason
   }
-  view.AddUnreachable(question.source.peer());
+  co_return answered;
 }
 
 /// Nothing of a service that is down: that is what the page shall show.
@@ -113,6 +115,10 @@ Observer::Source Observer::trace_source() const { return SourceBeside(trace_stor
 Observer::Source Observer::log_source() const { return SourceBeside(log_store_.get()); }
 
 Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
+  const auto turn = co_await views_.Acquire(scope.loop(), scope.deadline());
+  if (!turn.permit) {
+    throw obs::Error(obs::ErrorCode::kOverloaded, "overloaded", "Too many traces are looked at at once.");
+  }
   TraceView view(trace_id);
   std::vector<Question> questions;
   if (own_ != nullptr) {
@@ -124,16 +130,20 @@ Task<std::string> Observer::Trace(std::string trace_id, Scope& scope) {
   if (trace_store_) questions.push_back({*trace_store_, "/api/traces/" + trace_id, &TraceView::Add});
   if (log_store_) {
     // Of the last hour, which is what a store takes when no time is given.
-    questions.push_back({*log_store_,
-                         "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
-                             "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
-                         &TraceView::AddStoredLines});
+    questions.push_back(
+        {*log_store_,
+         "/loki/api/v1/query_range?direction=forward&limit=" + std::to_string(kMaxStoredLines) +
+             "&query=" + obs::http::PercentEncode(log_selector_ + " |= `" + trace_id + '`'),
+         &TraceView::AddStoredLines});
   }
-  std::vector<Task<void>> asking;
+  std::vector<Task<bool>> asking;
   asking.reserve(questions.size());
   for (const Question& question : questions) asking.push_back(Ask(question, view, scope));
-  obs::async::All<void> all(std::move(asking));
-  co_await all;
+  obs::async::All<bool> all(std::move(asking));
+  const std::vector<bool> answered = co_await all;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    if (!answered[i]) view.AddUnreachable(questions[i].source.peer());
+  }
   co_return view.Finish();
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "obs/async/concurrency_limit.h"
 #include "obs/async/task.h"
 #include "obs/http/client.h"
 #include "obs/metrics/registry.h"
@@ -49,6 +50,8 @@ class Observer {
 
   const obs::trace::Buffer* own_;
   const obs::metrics::Registry& own_registry_;
+  /// A trace can be megabytes, and its view is made from all of it.
+  obs::async::ConcurrencyLimit views_{4, 32};
   Clients services_;
   std::unique_ptr<obs::http::Client> trace_store_;  ///< null without trace_query_url
   std::unique_ptr<obs::http::Client> log_store_;    ///< null without log_query_url

@@ -68,19 +68,22 @@ Response Fresh(std::string body) {
 
 void AddPageRoutes(obs::http::Server& server, Observer& observer, const Links& links) {
   using obs::http::Visibility;
-  server.Get("/page/settings",
-             [settings = Settings(observer, links)](const Request&, Scope&) { return Fresh(settings); },
-             Visibility::kProbe);
-  server.Get("/page/metrics",
-             [&observer](const Request&, Scope& scope) -> Task<Response> {
-               co_return Fresh(co_await observer.Metrics(scope));
-             },
-             Visibility::kProbe);
-  server.Get("/page/traces/{trace_id}",
-             [&observer](const Request& request, Scope& scope) -> Task<Response> {
-               co_return Fresh(co_await observer.Trace(TraceId(request), scope));
-             },
-             Visibility::kProbe);
+  server.Get(
+      "/page/settings",
+      [settings = Settings(observer, links)](const Request&, Scope&) { return Fresh(settings); },
+      Visibility::kProbe);
+  server.Get(
+      "/page/metrics",
+      [&observer](const Request&, Scope& scope) -> Task<Response> {
+        co_return Fresh(co_await observer.Metrics(scope));
+      },
+      Visibility::kProbe);
+  server.Get(
+      "/page/traces/{trace_id}",
+      [&observer](const Request& request, Scope& scope) -> Task<Response> {
+        co_return Fresh(co_await observer.Trace(TraceId(request), scope));
+      },
+      Visibility::kProbe);
 }
 
 }  // namespace frontend

@@ -1,7 +1,7 @@
 #include "routes.h"
 
-#include "assets.h"
 #include "answer_check.h"
+#include "assets.h"
 #include "page.h"
 
 namespace frontend {
@@ -60,8 +60,9 @@ void AddRoutes(obs::http::Server& server, Client& die_service, Client& dice_roll
   server.Get("/", [](const Request& request, Scope&) { return Home(request); });
   for (const auto& [name, content] : Assets()) {
     if (name == "index.html") continue;
-    server.Get("/" + std::string(name), [file = name](const Request&, Scope&) { return PageFile(file); },
-               obs::http::Visibility::kProbe);
+    server.Get(
+        "/" + std::string(name), [file = name](const Request&, Scope&) { return PageFile(file); },
+        obs::http::Visibility::kProbe);
   }
   server.Get("/dice", [&die_service](const Request& request, Scope& scope) {
     return Relay(die_service, request, Expectation(), scope);

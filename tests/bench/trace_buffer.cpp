@@ -1,10 +1,11 @@
-// What the trace buffer costs: nanoseconds a span and a line without and with it, and how much a mebibyte
-// holds.
+// What the trace buffer costs: nanoseconds a span and a line without and with it, and a look-up in a small
+// and in a large buffer that is full.
 #include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "obs/log/logger.h"
@@ -66,6 +67,23 @@ Costs Measure(obs::trace::Buffer* buffer) {
   return costs;
 }
 
+/// Microseconds of a look-up in a full buffer: of a trace that is not there, and of one of a hundred spans.
+void MeasureLookUp(std::size_t capacity) {
+  obs::trace::Buffer buffer(capacity);
+  const std::string line(300, 'x');
+  const auto id = [](std::size_t trace) { return fmt::format("{:032x}", trace + 1); };
+  for (std::size_t n = 0; n * line.size() < capacity; ++n) {
+    buffer.Add(obs::trace::Buffer::Kind::kLine, id(n / 100), line);
+  }
+  const std::string absent = id(0x7fffffff);
+  const std::string present = id(capacity / line.size() / 100 - 1);
+  std::size_t found = 0;
+  const double no = Median([&](int i) { found += i % 20 == 0 ? buffer.Find(absent).size() : 0; });
+  const double yes = Median([&](int i) { found += i % 2000 == 0 ? buffer.Find(present).size() : 0; });
+  fmt::print("look-up in {} MiB: {:.1f} us without result, {:.1f} us with {} bytes\n", capacity >> 20,
+             no * 20 / 1e3, yes * 2000 / 1e3, found / kRounds / (kCalls / 2000));
+}
+
 }  // namespace
 
 int main() {
@@ -74,4 +92,6 @@ int main() {
   const Costs with = Measure(&buffer);
   fmt::print("span: {:.0f} ns without, {:.0f} ns with the buffer\n", without.span, with.span);
   fmt::print("line: {:.0f} ns without, {:.0f} ns with the buffer\n", without.line, with.line);
+  MeasureLookUp(std::size_t{4} << 20);
+  MeasureLookUp(std::size_t{512} << 20);
 }

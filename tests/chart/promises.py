@@ -43,6 +43,9 @@ CASES = {
     "lost results": "BROKEN  ten rolls at once give ten results",
     "unknown die accepted": "BROKEN  an unknown die is 404 at die-service and 503 at frontend: frontend answers 200",
     "no pool metric": "BROKEN  die-service exposes its metrics: database_connection_pool_size not at",
+    "page without metrics": "BROKEN  the page can read the metrics of every service: nothing of die-service at GET /page/metrics",
+    # Without an admin port the main one answers everything.
+    "no admin port": None,
     "exporter without database": "BROKEN  postgres-exporter exposes the metrics of PostgreSQL: pg_database_size_bytes not at",
     "not scraped": "BROKEN  Prometheus scrapes dice-roller: no target with job=\"dice-roller\" in namespace dice",
     "target down": "BROKEN  Prometheus scrapes dice-roller: down: dice-roller-0",
@@ -68,6 +71,11 @@ class World(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         who, _, path = url.path[1:].partition("/")
+        # What an exclusive admin port serves, the main one does not, nor the other way round.
+        if who.removesuffix("-admin") in SERVICES and not self.is_broken("no admin port"):
+            if who.endswith("-admin") != (path in ("readyz", "metrics")):
+                path = "nothing"
+            who = who.removesuffix("-admin")
         query = dict(urllib.parse.parse_qsl(url.query))
         status, body = getattr(self, who.replace("-", "_"), self.service)(who, path, query)
         body = body if isinstance(body, str) else json.dumps(body)
@@ -80,6 +88,11 @@ class World(http.server.BaseHTTPRequestHandler):
         return self.server.broken == what
 
     def service(self, who, path, query):
+        if path == "nothing":
+            return 404, "not found"
+        if path == "page/metrics":
+            silent = "die-service" if self.is_broken("page without metrics") else None
+            return 200, {name: None if name == silent else "up 1\n" for name in SERVICES}
         if path == "readyz":
             return (503, "no database") if self.is_broken("not ready") and who == "die-service" else (200, "ready")
         if path == "metrics":
@@ -149,6 +162,9 @@ def run(k6, scripts, broken):
     environment = os.environ | {"NAMESPACE": "dice", "STORE": "postgres", "ALLOY": "true", "PATIENCE_SECONDS": "0"}
     for who in (*SERVICES, "prometheus", "loki", "tempo"):
         environment[who.replace("-", "_").upper() + "_URL"] = f"{base}/{who}"
+    if broken != "no admin port":
+        for who in SERVICES:
+            environment[who.replace("-", "_").upper() + "_ADMIN_URL"] = f"{base}/{who}-admin"
     environment["EXPORTER_URL"] = f"{base}/postgres-exporter"
     program = subprocess.run(
         [k6, "run", "--quiet", "--no-usage-report", "--log-output=stdout", "--log-format=raw", scripts / "telemetry.js"],
@@ -157,7 +173,7 @@ def run(k6, scripts, broken):
     lines = program.stdout.splitlines()
     told = [line for line in lines if line.startswith("BROKEN")]
     if CASES[broken] is None:
-        good = program.returncode == 0 and not told and len([line for line in lines if line.startswith("ok ")]) == 21
+        good = program.returncode == 0 and not told and len([line for line in lines if line.startswith("ok ")]) == 22
     else:
         good = program.returncode != 0 and any(CASES[broken] in line for line in told)
         # One broken thing breaks no other promise, but that a trace without spans names no pod.

@@ -16,8 +16,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/dicebox"
 
-# What a target has through the ServiceMonitor.
-TARGET_LABELS = {"namespace", "job", "pod", "instance", "service", "container", "endpoint"}
+# What a target has through the ServiceMonitor, without what admin.enabled changes: instance and endpoint name the port,
+# and service the Service that has it.
+TARGET_LABELS = {"namespace", "job", "pod", "container"}
 # postgres_exporter's, as far as the documents promise them, and Prometheus's own.
 FOREIGN = {
     "up": set(),

@@ -58,8 +58,8 @@ class Scenario {
     for (ServiceUnderTest* service : system.services()) Configure(*service);
     for (ServiceUnderTest* service : {&system.frontend, &system.dice_roller, &system.die_service})
       service->Start();
-    system.dice_roller.process().WaitForLog("Waiting for a dependency");
-    system.die_service.process().WaitForLog("Database connection failed");
+    EXPECT_FALSE(system.dice_roller.process().WaitForLog("Waiting for a dependency").IsNull());
+    EXPECT_FALSE(system.die_service.process().WaitForLog("Database connection failed").IsNull());
     system.frontend.Get("/dice");
     system.frontend.Get("/roll?die=fair");
     postgres.Start();
@@ -68,7 +68,7 @@ class Scenario {
     Use(system);
     SlowTheDatabase(postgres, system);
     postgres.Stop();
-    Eventually([&] { return system.die_service.Get("/readyz").status == 503; });
+    EXPECT_TRUE(Becomes([&] { return system.die_service.Get("/readyz").status; }, 503));
     system.frontend.Get("/dice/fair");
     postgres.Start();
     system.die_service.AwaitReady();
@@ -99,15 +99,29 @@ class Scenario {
         service.Set("LOG_LEVEL", "DEBUG");
         service.Set("DIE_SERVICE_URL", hanging.url());
         service.Set("DICE_ROLLER_URL", hanging.url());
-        service.Set("HTTP_WORKER_THREADS", "1");
-        service.Set("HTTP_WORKER_QUEUE", "0");
+        service.Set("ADMIN_PORT", "0");
         service.Set("DRAIN_TIMEOUT", "100ms");
         service.Set("TELEMETRY_FLUSH_TIMEOUT", "100ms");
+        if (lost == &hanging_collector) {
+          service.Set("OTEL_BSP_MAX_QUEUE_SIZE", "4");
+          service.Set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
+        }
         service.StartReady();
         HttpConnection stuck(service.port());
         stuck.Request("GET", "/roll?die=fair");
-        Eventually([&] { return service.Get("/roll?die=fair").status == 503; });
-        if (lost == &refusing) service.process().WaitForLog("Spans could not be exported");
+        // And the scrape itself.
+        EXPECT_TRUE(Becomes([&] { return service.Metric("http_requests_in_progress"); }, 2));
+        if (lost == &refusing) {
+          EXPECT_FALSE(service.process().WaitForLog("Spans could not be exported").IsNull());
+        } else {
+          EXPECT_TRUE(Eventually([&] {
+            service.Get("/roll?die=");
+            return service.Metric("otel_sdk_sampler_trace_unsampled_total") > 0;
+          }));
+          const auto line = service.process().WaitForLog(
+              "Traces are left out because too many spans wait for the collector");
+          EXPECT_FALSE(line.IsNull());
+        }
         Keep(service);
         service.Stop();
         KeepLogs(service);
@@ -145,11 +159,13 @@ class Scenario {
         {"psql", "--no-psqlrc", "--dbname", "dicedb", "--command",
          "SET application_name = 'table-lock'; BEGIN; LOCK TABLE die_specifications; SELECT pg_sleep(60)"},
         postgres.Superuser());
-    Eventually([&] {
-      return postgres.Psql(
-                 "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND "
-                 "relation = 'die_specifications'::regclass") == "1";
-    });
+    EXPECT_TRUE(Becomes(
+        [&] {
+          return postgres.Psql(
+              "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND "
+              "relation = 'die_specifications'::regclass");
+        },
+        "1"));
     // Whoever is at the connection, a request or the pool's own check, ends by the statement's timeout.
     std::set<std::string> types;
     EXPECT_TRUE(Eventually([&] {
@@ -260,7 +276,9 @@ void CheckMetrics(const Json& contract, const Observed& live) {
       EXPECT_FALSE(family.help.empty()) << name;
       const std::string unit = entry["unit"].Text();
       EXPECT_TRUE(family.unit.empty() || family.unit == unit) << name << " in " << family.unit;
-      if (unit == "seconds" || unit == "bytes") EXPECT_THAT(name, testing::HasSubstr(unit));
+      if (unit == "seconds" || unit == "bytes") {
+        EXPECT_THAT(name, testing::HasSubstr(unit));
+      }
       for (const Sample& sample : family.samples) ExpectSample(entry, sample, exemplars[service + name]);
       if (!family.samples.empty()) ledger.seen.emplace(service, name);
     }
@@ -357,6 +375,7 @@ TEST(Telemetry, HasNothingOfADatabaseOnTheFile) {
   DiceSystem system;
   system.die_service.StartReady();
   system.die_service.Get("/dice");
+  EXPECT_TRUE(Becomes([&] { return system.die_service.Metric("http_requests_total"); }, testing::Ge(1)));
   Names metrics;
   for (const MetricFamily& family : system.die_service.Metrics()) metrics.insert(family.name);
   for (const Json& entry : Contract()["metrics"].Items()) {

@@ -57,20 +57,31 @@ TEST_P(Configuration, ReportsAllFaultsTogether) {
   const Outcome outcome = RunProgram({program()}, {{"PORT", "http"},
                                                    {"LOG_LEVEL", "LOUD"},
                                                    {"DRAIN_DELAY", "soon"},
-                                                   {"HTTP_WORKER_THREADS", "-3"},
+                                                   {"HTTP_IO_THREADS", "-3"},
                                                    {"DIE_STORE", "stone"},
                                                    {"DIE_SERVICE_URL", "nowhere"},
                                                    {"DICE_ROLLER_URL", "ftp://x"},
                                                    {"DICE_ROLL_TIME", "5"}});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("PORT"), HasSubstr("LOG_LEVEL"), HasSubstr("DRAIN_DELAY"),
-                                 HasSubstr("HTTP_WORKER_THREADS")));
+                                 HasSubstr("HTTP_IO_THREADS")));
   const std::map<std::string, std::vector<std::string>> own = {
       {"die-service", {"DIE_STORE"}},
       {"dice-roller", {"DIE_SERVICE_URL", "DICE_ROLL_TIME"}},
       {"frontend", {"DIE_SERVICE_URL", "DICE_ROLLER_URL"}},
   };
   for (const std::string& name : own.at(GetParam())) EXPECT_THAT(outcome.err, HasSubstr(name));
+}
+
+TEST_P(Configuration, IsRefusedWithStatusOneWhenNobodyCanBeTold) {
+  const auto status = [this](const std::string& redirected) {
+    return RunProgram({"sh", "-c", program() + redirected}, {{"PORT", "99999"}}).status;
+  };
+  EXPECT_EQ(status(" 2>/dev/full"), 1);
+  EXPECT_EQ(status(" 2>&-"), 1);
+  EXPECT_EQ(status(" --help >/dev/full"), 1);
+  EXPECT_EQ(status(" --version >/dev/full"), 1);
+  EXPECT_EQ(status(" --version 2>/dev/full"), 0);
 }
 
 TEST(ServiceName, IsTheSameInLogsAndMetricsAsInSpans) {

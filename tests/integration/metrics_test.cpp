@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/dice_system.h"
 
@@ -9,8 +11,22 @@ namespace {
 
 using namespace support;  // NOLINT(google-build-using-namespace)
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 constexpr char kOpenMetrics[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The exemplars of a family.
+std::vector<Labels> Exemplars(const ServiceUnderTest& service, const std::string& family) {
+  std::vector<Labels> exemplars;
+  for (const MetricFamily& metric :
+       ParseExposition(service.Get("/metrics", {{"Accept", kOpenMetrics}}).body)) {
+    for (const Sample& sample : metric.samples) {
+      if (metric.name == family && !sample.exemplar.empty()) exemplars.push_back(sample.exemplar);
+    }
+  }
+  return exemplars;
+}
 
 class MetricsPage : public testing::Test {
  protected:
@@ -55,47 +71,46 @@ TEST_F(MetricsPage, LeadsFromALatencyToItsTrace) {
            {&system.dice_roller, "die_service_request_duration_seconds"},
            {&system.die_service, "http_request_duration_seconds"}}) {
     SCOPED_TRACE(service->name() + " " + family);
-    int exemplars = 0;
-    for (const MetricFamily& metric :
-         ParseExposition(service->Get("/metrics", {{"Accept", kOpenMetrics}}).body)) {
-      for (const Sample& sample : metric.samples) {
-        if (metric.name != family || sample.exemplar.empty()) continue;
-        ++exemplars;
-        const std::string trace_id = sample.exemplar.at("trace_id");
-        const std::string span_id = sample.exemplar.at("span_id");
-        EXPECT_TRUE(Eventually([&] {
-          for (const Span& span : system.collector.SpansOf(trace_id)) {
-            if (span.span_id == span_id) return true;
-          }
-          return false;
-        })) << trace_id;
-      }
+    std::vector<Labels> exemplars;
+    EXPECT_TRUE(Becomes([&] { return exemplars = Exemplars(*service, family); }, Not(IsEmpty())));
+    for (const Labels& exemplar : exemplars) {
+      const std::string trace_id = exemplar.at("trace_id");
+      const std::string span_id = exemplar.at("span_id");
+      EXPECT_TRUE(Eventually([&] {
+        for (const Span& span : system.collector.SpansOf(trace_id)) {
+          if (span.span_id == span_id) return true;
+        }
+        return false;
+      })) << trace_id;
     }
-    EXPECT_GT(exemplars, 0);
   }
 }
 
 TEST_F(MetricsPage, CountsEachRequestOnce) {
-  const auto metrics = system.frontend.Metrics();
-  const auto count = [&](const char* route, const char* status) {
-    return Value(metrics, "http_requests_total", {{"method", "GET"}, {"route", route}, {"status", status}});
+  const auto expect = [](const ServiceUnderTest& service, const char* metric, const Labels& labels,
+                         double count) {
+    EXPECT_TRUE(Becomes([&] { return service.Metric(metric, labels); }, count))
+        << metric << " " << testing::PrintToString(labels);
   };
-  EXPECT_EQ(count("/roll", "200"), 1);
-  EXPECT_EQ(count("/roll", "500"), 1);
-  EXPECT_EQ(count("/roll", "503"), 1);
-  EXPECT_EQ(count("/roll-async", "200"), 1);
-  EXPECT_EQ(Value(metrics, "http_request_duration_seconds_count", {{"route", "/roll"}}), 3);
-  const auto rolls = system.dice_roller.Metrics();
-  EXPECT_EQ(Value(rolls, "dice_rolls_total", {{"die", "fair"}, {"mode", "sync"}, {"result", "success"}}), 1);
-  EXPECT_EQ(Value(rolls, "dice_rolls_total", {{"die", "extreme"}, {"mode", "async"}}), 20);
-  EXPECT_EQ(Value(rolls, "dice_roll_results_total", {{"die", "fair"}}), 1);
-  EXPECT_EQ(Value(rolls, "die_service_requests_total", {{"identifier", "fair"}, {"status", "200"}}), 1);
-  EXPECT_EQ(Value(rolls, "die_service_requests_total", {{"identifier", "extreme"}, {"status", "200"}}), 1);
-  EXPECT_EQ(Value(rolls, "die_service_request_duration_seconds_count"), 4);
-  const auto dice = system.die_service.Metrics();
-  EXPECT_EQ(Value(dice, "die_specifications_requested_total", {{"identifier", "extreme"}}), 1);
-  EXPECT_EQ(Value(dice, "die_list_requests_total"), 1);
-  EXPECT_EQ(Value(dice, "die_specifications_loaded"), 5);
+  const auto requests = [&](const char* route, const char* status) {
+    expect(system.frontend, "http_requests_total", {{"method", "GET"}, {"route", route}, {"status", status}},
+           1);
+  };
+  requests("/roll", "200");
+  requests("/roll", "500");
+  requests("/roll", "503");
+  requests("/roll-async", "200");
+  expect(system.frontend, "http_request_duration_seconds_count", {{"route", "/roll"}}, 3);
+  const ServiceUnderTest& roller = system.dice_roller;
+  expect(roller, "dice_rolls_total", {{"die", "fair"}, {"mode", "sync"}, {"result", "success"}}, 1);
+  expect(roller, "dice_rolls_total", {{"die", "extreme"}, {"mode", "async"}}, 20);
+  expect(roller, "dice_roll_results_total", {{"die", "fair"}}, 1);
+  expect(roller, "die_service_requests_total", {{"identifier", "fair"}, {"status", "200"}}, 1);
+  expect(roller, "die_service_requests_total", {{"identifier", "extreme"}, {"status", "200"}}, 1);
+  expect(roller, "die_service_request_duration_seconds_count", {}, 4);
+  expect(system.die_service, "die_specifications_requested_total", {{"identifier", "extreme"}}, 1);
+  expect(system.die_service, "die_list_requests_total", {}, 1);
+  expect(system.die_service, "die_specifications_loaded", {}, 5);
 }
 
 TEST_F(MetricsPage, DoesNotGrowWithWhatCallersInvent) {
@@ -105,14 +120,19 @@ TEST_F(MetricsPage, DoesNotGrowWithWhatCallersInvent) {
     system.frontend.Get("/" + name);
     Fetch(system.frontend.port(), "BREW" + std::to_string(i), "/roll");
   }
+  const Labels unknown = {{"identifier", "unknown"}};
+  EXPECT_TRUE(
+      Becomes([&] { return system.die_service.Metric("die_specifications_requested_total", unknown); }, 51));
+  EXPECT_TRUE(Becomes(
+      [&] {
+        return system.dice_roller.Metric("die_service_requests_total",
+                                         {{"identifier", "unknown"}, {"status", "404"}});
+      },
+      51));
   for (ServiceUnderTest* service : system.services()) {
-    EXPECT_THAT(service->Get("/metrics").body, testing::Not(HasSubstr("invented"))) << service->name();
-    EXPECT_THAT(service->Get("/metrics").body, testing::Not(HasSubstr("BREW"))) << service->name();
+    EXPECT_THAT(service->Get("/metrics").body, Not(HasSubstr("invented"))) << service->name();
+    EXPECT_THAT(service->Get("/metrics").body, Not(HasSubstr("BREW"))) << service->name();
   }
-  EXPECT_EQ(system.die_service.Metric("die_specifications_requested_total", {{"identifier", "unknown"}}), 51);
-  EXPECT_EQ(
-      system.dice_roller.Metric("die_service_requests_total", {{"identifier", "unknown"}, {"status", "404"}}),
-      51);
 }
 
 }  // namespace

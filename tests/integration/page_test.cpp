@@ -205,8 +205,8 @@ TEST_F(Page, IsShownTheMetricsItDraws) {
     EXPECT_THAT(text.Text(), HasSubstr("http_request_duration_seconds_bucket{"));
     EXPECT_THAT(text.Text(), Not(HasSubstr("process_")));
   }
-  EXPECT_THAT(metrics["dice-roller"].Text(),
-              HasSubstr("http_requests_total{method=\"GET\",route=\"/roll\",status=\"200\"} 1\n"));
+  EXPECT_TRUE(Becomes([this] { return Ask("/page/metrics")["dice-roller"].Text(); },
+                      HasSubstr("http_requests_total{method=\"GET\",route=\"/roll\",status=\"200\"} 1\n")));
 }
 
 TEST_F(Page, IsToldItsLinks) {

@@ -19,14 +19,13 @@ Config ReadConfig(obs::config::Parser& parser) {
 int Run(const Config& config) {
   obs::runtime::Service service(config.service);
   // Nothing listens there: a pool without its database must not keep the service from starting.
-  obs::postgres::Pool pool(config.postgres, service.logger(), service.registry(), service.tracer());
+  obs::postgres::Pool pool(config.postgres, service.telemetry());
   service.OnStop([&pool] { pool.Close(); });
-  service.server().Handle(obs::http::Method::kGet, "/hello", obs::http::Execution::kInline,
-                          [](const obs::http::Request&, obs::http::Exchange&) {
-                            obs::http::Response response;
-                            response.body = R"({"hello":"world"})";
-                            return response;
-                          });
+  service.server().Get("/hello", [](const obs::http::Request&, obs::Scope&) {
+    obs::http::Response response;
+    response.body = R"({"hello":"world"})";
+    return response;
+  });
   return service.Run();
 }
 

@@ -32,8 +32,8 @@ ServiceUnderTest::~ServiceUnderTest() {
 
 void ServiceUnderTest::Start() {
   process_ = std::make_unique<Process>(std::vector{ProgramPath(name_)}, environment_);
-  if (!Eventually([this] { return !process_->running() || Get("/livez").status == 200; })) {
-    throw std::runtime_error(name_ + " does not answer /livez");
+  if (!Eventually([this] { return !process_->running() || Get("/livez").status != 0; })) {
+    throw std::runtime_error(name_ + " does not answer");
   }
   if (!process_->running()) throw std::runtime_error(name_ + " ended at its start: " + process_->Errors());
 }

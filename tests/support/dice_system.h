@@ -37,7 +37,7 @@ class ServiceUnderTest {
   Process& process() { return *process_; }
   void Set(const std::string& variable, const std::string& value) { environment_[variable] = value; }
 
-  /// Starts it and waits until it answers /livez; throws when it does not.
+  /// Starts it and waits until it answers; throws when it does not.
   void Start();
   /// Waits until /readyz answers 200; throws when it does not.
   void AwaitReady();

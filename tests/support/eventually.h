@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gmock/gmock.h>
+
 #include <chrono>
 #include <thread>
 
@@ -10,7 +12,7 @@ using std::chrono_literals::operator""s;
 
 /// How long a test waits for something that should happen soon: far beyond what a loaded machine needs,
 /// because only a failing test waits that long.
-inline constexpr std::chrono::milliseconds kPatience{15000};
+inline constexpr std::chrono::milliseconds kPatience{30000};
 
 /// Polls `condition` until it holds or `limit` has passed; tells whether it held.
 template <typename Condition>
@@ -21,6 +23,24 @@ bool Eventually(Condition condition, std::chrono::milliseconds limit = kPatience
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return true;
+}
+
+/// Waits until what `read` gives satisfies `wanted`, a value or a matcher: for a log line, a metric or a span
+/// that another thread or process makes. A failure says what it was in the end.
+///
+///     EXPECT_TRUE(Becomes([&] { return service.Metric("http_requests_total"); }, 3));
+template <typename Read, typename Wanted>
+testing::AssertionResult Becomes(Read read, const Wanted& wanted,
+                                 std::chrono::milliseconds limit = kPatience) {
+  using Value = decltype(read());
+  const testing::Matcher<const Value&> matcher = testing::SafeMatcherCast<const Value&>(wanted);
+  Value value = read();
+  if (Eventually([&] { return matcher.Matches(value) || matcher.Matches(value = read()); }, limit)) {
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << "is " << testing::PrintToString(value) << ", and no value within "
+                                     << limit.count() << " ms "
+                                     << testing::DescribeMatcher<const Value&>(wanted);
 }
 
 /// Time since construction.

@@ -54,7 +54,7 @@ std::optional<FakeRequest> ReadRequest(int fd, std::string& buffer) {
 
 FakeServer::FakeServer(std::function<FakeReply(const FakeRequest&)> handler, std::uint16_t port)
     : handler_(std::move(handler)), listener_(BindLoopback(port)), port_(PortOf(listener_)) {
-  listen(listener_.get(), 128);
+  listen(listener_.get(), SOMAXCONN);
   acceptor_ = std::thread([this] { Accept(); });
 }
 

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <string>
 
 #include "support/socket.h"
@@ -17,9 +18,16 @@ class MemoryFile {
 
   /// Everything written so far.
   std::string Text() const {
-    std::string text(1 << 20, '\0');
-    const ssize_t size = pread(fd(), text.data(), text.size(), 0);
-    text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    constexpr std::size_t kStep = std::size_t{1} << 20;
+    std::string text;
+    std::size_t size = 0;
+    ssize_t count = 0;
+    do {
+      text.resize(size + kStep);
+      count = pread(fd(), text.data() + size, kStep, static_cast<off_t>(size));
+      if (count > 0) size += static_cast<std::size_t>(count);
+    } while (count > 0);
+    text.resize(size);
     return text;
   }
   bool Clear() const { return ftruncate(fd(), 0) == 0 && lseek(fd(), 0, SEEK_SET) == 0; }

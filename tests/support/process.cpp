@@ -104,7 +104,7 @@ std::optional<int> Process::Wait(std::chrono::milliseconds limit) {
   status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
   // What it wrote last is in the pipes still.
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, 5s,
+  changed_.wait_for(lock, kPatience,
                     [this] { return (!stdout_.valid() || output_ != Output::kRead) && !stderr_.valid(); });
   // What a sanitizer reports would be lost with the child.
   if (errors_.find("Sanitizer") != std::string::npos) std::cerr << errors_;

@@ -46,6 +46,29 @@ http://{{ include "dicebox.name" (list . "dice-roller") }}:{{ .Values.diceRoller
 http://{{ include "dicebox.name" (list . "die-service") }}:{{ .Values.dieService.service.port }}
 {{- end -}}
 
+{{/* What the containers listen on; the ports of their Services are values. */}}
+{{- define "dicebox.containerPorts" -}}
+frontend: 8111
+diceRoller: 8110
+dieService: 8109
+{{- end -}}
+
+{{/* The Service with a service's admin port: (list $ "component" values). NodePort and LoadBalancer open every port of a
+     Service to the world, so beside them it has a Service of its own. */}}
+{{- define "dicebox.adminService" -}}
+{{- $name := include "dicebox.name" . -}}
+{{- if eq (index . 2).service.type "ClusterIP" }}{{ $name }}{{ else }}{{ $name }}-admin{{ end -}}
+{{- end -}}
+
+{{- define "dicebox.adminUrl" -}}
+http://{{ include "dicebox.adminService" . }}:{{ (index . 0).Values.admin.port }}
+{{- end -}}
+
+{{/* The name of the port that answers probes and scrapes. */}}
+{{- define "dicebox.operationalPort" -}}
+{{- ternary "admin" "http" .Values.admin.enabled -}}
+{{- end -}}
+
 {{/* Where the services send spans; empty when there is no collector. */}}
 {{- define "dicebox.otlpEndpoint" -}}
 {{- if .Values.otlpEndpoint -}}

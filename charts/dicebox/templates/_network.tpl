@@ -33,12 +33,52 @@ spec:
       app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 {{- end -}}
 
-{{/* Egress to a component: (list $ "component" port). */}}
+{{/* Who may scrape the main port, which has no metrics beside an exclusive admin port. */}}
+{{- define "dicebox.mainPortScrapers" -}}
+{{- if not .Values.admin.exclusive }}
+{{- with .Values.networkPolicy.prometheus }}{{ toYaml . }}{{ end }}
+{{- end }}
+{{- end -}}
+
+{{/* Ingress to the admin port from Prometheus and from components, at least one: (list $ "component" …). An empty list
+     of peers would let everyone in. */}}
+{{- define "dicebox.toAdminPort" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.admin.enabled -}}
+- ports:
+    - port: admin
+  from:
+    {{- range rest . }}
+    {{- include "dicebox.peer" (list $root .) | nindent 4 }}
+    {{- end }}
+    {{- with $root.Values.networkPolicy.prometheus }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Ingress of the two services behind frontend, which reads them at their admin port for the page. */}}
+{{- define "dicebox.behindFrontend" -}}
+- ports:
+    - port: http
+  from:
+    {{- include "dicebox.releasePeers" (list .) | nindent 4 }}
+    {{- with include "dicebox.mainPortScrapers" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+{{- with include "dicebox.toAdminPort" (list . "test" "frontend") }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Egress to a component: (list $ "component" port …). */}}
 {{- define "dicebox.toComponent" -}}
 - to:
     {{- include "dicebox.peer" . | nindent 4 }}
   ports:
-    - port: {{ index . 2 }}
+    {{- range slice . 2 }}
+    - port: {{ . }}
+    {{- end }}
 {{- end -}}
 
 {{/* Egress to what lies outside the release. It is open: a policy sees the pod behind a Service and its port, and the

@@ -3,7 +3,7 @@ What all pods share. Everything here satisfies the Pod Security standard "restri
 */}}
 
 {{/* The head of a pod's spec: (list $ uid). The numeric user makes runAsNonRoot work with any image. Service links are
-     off because a Service called alloy would put ALLOY_PORT and the like into the environment, which is configuration. */}}
+     off because a Service called admin would put ADMIN_PORT and the like into the environment, which is configuration. */}}
 {{- define "dicebox.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $uid := index . 1 -}}

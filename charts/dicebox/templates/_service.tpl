@@ -13,6 +13,9 @@ One of the services: its Service, Deployment and, when asked for, HorizontalPodA
 {{- $root := .root -}}
 {{- $values := .values -}}
 {{- $name := include "dicebox.name" (list $root .component) -}}
+{{- $admin := $root.Values.admin -}}
+{{- $adminService := include "dicebox.adminService" (list $root .component $values) -}}
+{{- $probed := include "dicebox.operationalPort" $root -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -33,8 +36,26 @@ spec:
       nodePort: {{ . }}
       {{- end }}
       appProtocol: http
+    {{- if and $admin.enabled (eq $name $adminService) }}
+    {{- include "dicebox.adminPort" $admin | nindent 4 }}
+    {{- end }}
   selector:
     {{- include "dicebox.selectorLabels" (list $root .component) | nindent 4 }}
+{{- if and $admin.enabled (ne $name $adminService) }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $adminService }}
+  labels:
+    {{- include "dicebox.labels" (list $root .component) | nindent 4 }}
+spec:
+  type: ClusterIP
+  ports:
+    {{- include "dicebox.adminPort" $admin | nindent 4 }}
+  selector:
+    {{- include "dicebox.selectorLabels" (list $root .component) | nindent 4 }}
+{{- end }}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -74,16 +95,20 @@ spec:
           ports:
             - name: http
               containerPort: {{ .port }}
+            {{- if $admin.enabled }}
+            - name: admin
+              containerPort: {{ $admin.port }}
+            {{- end }}
           startupProbe:
-            httpGet: {path: /livez, port: http}
+            httpGet: {path: /livez, port: {{ $probed }}}
             periodSeconds: 1
             failureThreshold: 30
           livenessProbe:
-            httpGet: {path: /livez, port: http}
+            httpGet: {path: /livez, port: {{ $probed }}}
             periodSeconds: 10
             timeoutSeconds: 3
           readinessProbe:
-            httpGet: {path: /readyz, port: http}
+            httpGet: {path: /readyz, port: {{ $probed }}}
             periodSeconds: 2
             timeoutSeconds: 3
             failureThreshold: 2
@@ -139,6 +164,14 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{/* The admin port as a Service has it: .Values.admin. */}}
+{{- define "dicebox.adminPort" -}}
+- name: admin
+  port: {{ .port }}
+  targetPort: admin
+  appProtocol: http
+{{- end -}}
+
 {{/* The environment of a service. Later maps win: the chart's, the service's, `env`, and `env` of the service. */}}
 {{- define "dicebox.serviceEnv" -}}
 {{- $root := .root -}}
@@ -152,6 +185,14 @@ spec:
 {{- else if not (include "dicebox.otlpInEnv" (list $root.Values.env .values.env)) -}}
 {{- /* Without a collector the spans are log lines, as ci/up does it. */ -}}
 {{- $_ := set $env "OTEL_TRACES_EXPORTER" "console" -}}
+{{- end -}}
+{{- with $root.Values.admin -}}
+{{- if .enabled -}}
+{{- $_ := set $env "ADMIN_PORT" (int .port | toString) -}}
+{{- end -}}
+{{- if .exclusive -}}
+{{- $_ := set $env "HTTP_OPERATIONAL_ROUTES" "false" -}}
+{{- end -}}
 {{- end -}}
 {{- with $root.Values.traceBufferBytes -}}
 {{- $_ := set $env "TRACE_BUFFER_BYTES" (int64 . | toString) -}}

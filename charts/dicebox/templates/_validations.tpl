@@ -51,13 +51,35 @@ the key and the remedy.
 {{- $problems = append $problems "tests.tempoUrl is set, but no span leaves this release. Set alloy.enabled=true and alloy.tracesUrl, or otlpEndpoint." -}}
 {{- end -}}
 
+{{- $admin := .Values.admin -}}
+{{- if and $admin.exclusive (not $admin.enabled) -}}
+{{- $problems = append $problems "admin.exclusive is set, but without an admin port nothing would answer probes and scrapes. Set admin.enabled=true, or admin.exclusive=false." -}}
+{{- end -}}
+{{- if $admin.enabled -}}
+{{- range $key, $port := include "dicebox.containerPorts" . | fromYaml -}}
+{{- $service := (index $.Values $key).service -}}
+{{- if eq (int $admin.port) (int $port) -}}
+{{- $problems = append $problems (printf "admin.port is %d, on which %s listens for requests. Choose another admin.port." (int $port) (kebabcase $key)) -}}
+{{- else if and (eq $service.type "ClusterIP") (eq (int $admin.port) (int $service.port)) -}}
+{{- $problems = append $problems (printf "admin.port and %s.service.port are both %d, and a Service has each port once. Change one of them." $key (int $service.port)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- $reserved := dict
       "PORT" "The Service's port is <service>.service.port"
+      "ADMIN_PORT" "The port is admin.port"
+      "HTTP_OPERATIONAL_ROUTES" "See admin.exclusive"
       "HTTP_ADDRESS" "Probes and Services need the pod's own address"
       "NODE_NAME" "The chart takes it from the pod"
       "POD_NAME" "The chart takes it from the pod"
       "POD_NAMESPACE" "The chart takes it from the pod"
       "POD_UID" "The chart takes it from the pod" -}}
+{{- if $admin.enabled -}}
+{{- range $name := list "DICE_ROLLER_ADMIN_URL" "DIE_SERVICE_ADMIN_URL" -}}
+{{- $_ := set $reserved $name "It follows from admin.port" -}}
+{{- end -}}
+{{- end -}}
 {{- range $index, $key := list "env" "frontend.env" "diceRoller.env" "dieService.env" -}}
 {{- range $name, $why := $reserved -}}
 {{- if hasKey (index $environments $index) $name -}}

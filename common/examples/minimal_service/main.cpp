@@ -24,8 +24,7 @@ Config ReadConfig(obs::config::Parser& parser) {
 
 int Run(const Config& config) {
   obs::runtime::Service service(config.service);
-  auto& greetings =
-      service.telemetry().registry.AddCounter("greetings_total", "Greetings spoken.").With({});
+  auto& greetings = service.telemetry().registry.AddCounter("greetings_total", "Greetings spoken.").With({});
 
   service.server().Get("/hello/{name}", [&](const obs::http::Request& request, obs::Scope& scope) {
     const std::string name(request.PathParameter("name"));

@@ -49,7 +49,7 @@ class All {
  private:
   /// Awaits one task without taking its result, and then tells the whole.
   struct Child {
-    struct promise_type {
+    struct promise_type : InFrameMemory {
       promise_type(All& all_, Task<T>& task_) : all(all_), task(task_) {}
       struct FinalAwaiter {
         bool await_ready() const noexcept { return false; }

@@ -19,11 +19,11 @@ void BlockingPool::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    dropped.swap(queue_);
-    for (const auto& job : dropped) {
+    for (const auto& job : queue_) {
       job->queued = false;
       job->dropped = true;
     }
+    dropped.swap(queue_);
   }
   for (const auto& job : dropped) Loop::Wake(job->mailbox, job->loop, job->token);
   ready_.notify_all();

@@ -46,7 +46,7 @@ class BlockingPool {
   Task<Result> Run(Loop& loop, std::function<Result(std::stop_token)> work, Deadline start_by);
 
   std::size_t queue_length() const;
-  /// Refuses what waits and finishes what runs.
+  /// Drops what waits, which then throws NotRun on its loop, and finishes what runs.
   void Stop();
 
  private:
@@ -58,8 +58,8 @@ class BlockingPool {
     Loop::Token token = 0;
     // Guarded by the pool's mutex:
     bool queued = false;
-    bool dropped = false;  ///< by Stop(); read by who was woken for it
     std::list<std::shared_ptr<Job>>::iterator place;
+    bool dropped = false;  ///< by Stop(); read by the loop after it was woken
   };
 
   /// Waits for one job.

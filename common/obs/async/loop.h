@@ -113,6 +113,7 @@ class Loop {
   void Start(Poller& poller);
   /// Cancels all spawned tasks, runs what AtStop() was given, drops posted work and closes the mailbox.
   void Stop();
+  bool stopped() const { return stopped_; }
   /// `work` is run by Stop(), the latest given first, while the loop can still be used.
   void AtStop(std::function<void()> work) { at_stop_.push_back(std::move(work)); }
 

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "obs/async/frame_memory.h"
+
 namespace obs::async {
 
 template <typename T>
@@ -12,7 +14,7 @@ class Task;
 
 namespace internal {
 
-struct PromiseBase {
+struct PromiseBase : InFrameMemory {
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
     template <typename Promise>
@@ -148,7 +150,7 @@ class Root {
 
  private:
   struct Frame {
-    struct promise_type {
+    struct promise_type : InFrameMemory {
       promise_type(Root& root_, const Task<void>& /*task*/) : root(root_) {}
       struct FinalAwaiter {
         bool await_ready() const noexcept { return false; }
@@ -161,9 +163,7 @@ class Root {
         }
         void await_resume() const noexcept {}
       };
-      Frame get_return_object() {
-        return Frame{std::coroutine_handle<promise_type>::from_promise(*this)};
-      }
+      Frame get_return_object() { return Frame{std::coroutine_handle<promise_type>::from_promise(*this)}; }
       std::suspend_always initial_suspend() const noexcept { return {}; }
       FinalAwaiter final_suspend() const noexcept { return {}; }
       void return_void() const noexcept {}

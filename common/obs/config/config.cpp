@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <system_error>
 
 #include "obs/text/authority.h"
 
@@ -48,6 +50,22 @@ std::string Format(std::chrono::microseconds duration) {
 std::string ToLower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
+}
+
+// fmt::print throws when a disk is full or a descriptor closed, and nobody is left to tell.
+bool Print(std::FILE* stream, std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stream) == text.size() && std::fflush(stream) == 0;
+}
+
+void Complain(std::string_view text) { Print(stderr, text); }
+
+/// An answer that cannot be written is a failure: a script that keeps it in a file shall not take half of it
+/// for all.
+[[noreturn]] void AnswerAndExit(const Program& program, std::string_view text) {
+  if (Print(stdout, text)) std::exit(0);
+  const std::string reason = std::generic_category().message(errno);
+  Complain(fmt::format("{}: standard output cannot be written: {}\n", program.name, reason));
+  std::exit(1);
 }
 
 }  // namespace
@@ -182,29 +200,33 @@ void HandleArguments(int argc, char** argv, const Program& program, const std::s
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h") {
-      fmt::print("{}: {}\n\nUsage: {} [--help | --version]\n\nConfiguration is the environment:\n\n{}",
-                 program.name, program.description, program.name, table);
-      std::exit(0);
+      AnswerAndExit(program, fmt::format("{}: {}\n\nUsage: {} [--help | --version]\n\n"
+                                         "Configuration is the environment:\n\n{}",
+                                         program.name, program.description, program.name, table));
     }
     if (argument == "--version") {
-      fmt::print("{} {}\n", program.name, program.version);
-      std::exit(0);
+      AnswerAndExit(program, fmt::format("{} {}\n", program.name, program.version));
     }
-    fmt::print(stderr, "{}: unknown argument '{}'; configuration is the environment, see {} --help\n",
-               program.name, argument, program.name);
+    Complain(fmt::format("{}: unknown argument '{}'; configuration is the environment, see {} --help\n",
+                         program.name, argument, program.name));
     std::exit(1);
   }
 }
 
 void ExitOnFaults(const Program& program, const std::vector<std::string>& faults) {
   if (faults.empty()) return;
-  for (const auto& fault : faults) fmt::print(stderr, "{}: {}\n", program.name, fault);
-  fmt::print(stderr, "{}: not started; see {} --help for every variable\n", program.name, program.name);
+  for (const auto& fault : faults) Complain(fmt::format("{}: {}\n", program.name, fault));
+  Complain(fmt::format("{}: not started; see {} --help for every variable\n", program.name, program.name));
   std::exit(1);
 }
 
 int ReportFailure(const Program& program, const std::exception& failure) {
-  fmt::print(stderr, "{}: {}\n", program.name, failure.what());
+  Complain(fmt::format("{}: {}\n", program.name, failure.what()));
+  return 1;
+}
+
+int ReportFailure(const Program& program) {
+  Complain(fmt::format("{}: failed for a reason that it does not say\n", program.name));
   return 1;
 }
 

@@ -75,27 +75,32 @@ struct Program {
   std::string description;  ///< one sentence, the head of `--help`
 };
 
-/// `--help` and `--version` print and exit 0; any other argument is named and exits 1.
+/// `--help` and `--version` print and exit 0, or 1 when standard output cannot be written; any other argument
+/// is named and exits 1.
 void HandleArguments(int argc, char** argv, const Program& program, const std::string& table);
 /// Prints every fault to stderr and exits 1; returns when there is none.
 void ExitOnFaults(const Program& program, const std::vector<std::string>& faults);
 
 /// Prints what ended the program to stderr. Returns its exit status, 1.
 int ReportFailure(const Program& program, const std::exception& failure);
+/// For what is no std::exception.
+int ReportFailure(const Program& program);
 
 /// A whole main(): reads the configuration from the process environment with `read`, lets the arguments or
-/// faults end the process, and else returns what `run` does. An exception that leaves `run` is printed and
-/// makes the exit status 1.
+/// faults end the process, and else returns what `run` does. An exception that leaves `read` or `run` is
+/// printed and makes the exit status 1.
 template <typename Config>
 int Main(int argc, char** argv, const Program& program, Config (*read)(Parser&), int (*run)(const Config&)) {
-  Parser parser{ProcessEnvironment()};
-  const Config config = read(parser);
-  HandleArguments(argc, argv, program, parser.Table());
-  ExitOnFaults(program, parser.faults());
   try {
+    Parser parser{ProcessEnvironment()};
+    const Config config = read(parser);
+    HandleArguments(argc, argv, program, parser.Table());
+    ExitOnFaults(program, parser.faults());
     return run(config);
   } catch (const std::exception& failure) {
     return ReportFailure(program, failure);
+  } catch (...) {
+    return ReportFailure(program);
   }
 }
 

@@ -8,14 +8,18 @@ namespace obs {
 /// What went wrong, in terms a caller can act upon. `obs/http/problem.cpp` is the one place that turns a code
 /// into an HTTP status.
 enum class ErrorCode {
-  kInvalidArgument,   ///< the caller must change the request (400)
-  kNotFound,          ///< the thing asked for does not exist (404)
-  kMethodNotAllowed,  ///< the path exists, the method does not (405)
-  kTooLarge,          ///< a size limit was exceeded (413; 414 or 431 by `type`)
-  kTimeout,           ///< the request did not arrive in time (408)
-  kNotImplemented,    ///< understood and deliberately not offered (501; 505 by `type`)
-  kUnavailable,       ///< a dependency or capacity is missing now; trying again later may help (503)
-  kInternal,          ///< our fault (500)
+  kInvalidArgument,      ///< the caller must change the request (400)
+  kNotFound,             ///< the thing asked for does not exist (404)
+  kMethodNotAllowed,     ///< the path exists, the method does not (405)
+  kTimeout,              ///< the request did not arrive in time (408)
+  kTooLarge,             ///< the body exceeds its limit (413)
+  kTargetTooLong,        ///< path and query exceed their limit (414)
+  kHeadersTooLarge,      ///< request line and headers exceed their limit (431)
+  kNotImplemented,       ///< understood and deliberately not offered (501)
+  kVersionNotSupported,  ///< another major version of HTTP (505)
+  kUnavailable,          ///< a dependency is missing now; trying again later may help (503)
+  kOverloaded,           ///< too much is asked at once; try again in a second (503 with Retry-After)
+  kInternal,             ///< our fault (500)
 };
 
 /// The one error type of the library and of the services built on it.

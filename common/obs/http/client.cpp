@@ -139,7 +139,8 @@ class IdleConnections final : public async::Loop::Local {
 class Call {
  public:
   Call(Scope& scope, std::string_view method, const std::string& url, const BaseUrl& base,
-       const std::string& peer, metrics::Family<metrics::Histogram>& durations, metrics::Histogram& ok_duration)
+       const std::string& peer, metrics::Family<metrics::Histogram>& durations,
+       metrics::Histogram& ok_duration)
       : span_(scope.Child(method, trace::Kind::kClient,
                           {{"http.request.method", method},
                            {"url.full", url},
@@ -232,10 +233,10 @@ Client::Impl::Impl(ClientConfig config_, const Telemetry& telemetry)
     : config(std::move(config_)),
       base(ParseBaseUrl(config.base_url)),
       propagator(telemetry.propagator),
-      durations(telemetry.registry.AddHistogram(
-          "http_client_request_duration_seconds",
-          "Time of calls to other services, by peer and status or failure.", {"peer", "status"},
-          metrics::HttpDurationBuckets())),
+      durations(
+          telemetry.registry.AddHistogram("http_client_request_duration_seconds",
+                                          "Time of calls to other services, by peer and status or failure.",
+                                          {"peer", "status"}, metrics::HttpDurationBuckets())),
       ok_duration(durations.With({config.peer, "200"})),
       wait_point(telemetry.registry, config.peer),
       resolver(base.host, base.port),
@@ -318,7 +319,8 @@ async::Task<bool> Client::Impl::Attempt(std::unique_ptr<Socket>& socket, std::st
     co_return false;
   }
   // What comes behind the answer belongs to nobody, and what comes next could not be told from it.
-  if (answer.state() != ResponseReader::State::kComplete || !answer.keep_alive() || !rest.empty()) socket.reset();
+  if (answer.state() != ResponseReader::State::kComplete || !answer.keep_alive() || !rest.empty())
+    socket.reset();
   co_return true;
 }
 

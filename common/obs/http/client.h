@@ -16,19 +16,21 @@
 namespace obs::http {
 
 struct ClientConfig {
-  std::string base_url;  ///< "http://die-service:8109"
-  std::string peer;      ///< the other service's name, for metrics and messages
+  std::string base_url;                             ///< "http://die-service:8109"
+  std::string peer;                                 ///< the other service's name, for metrics and messages
   std::chrono::milliseconds connect_timeout{1000};  ///< of one address
   std::chrono::milliseconds timeout{5000};          ///< of the whole call, its wait for a turn included
   std::size_t max_header_bytes = std::size_t{16} << 10;
   std::size_t max_body_bytes = std::size_t{1} << 20;
-  std::size_t max_concurrent = 256;  ///< calls under way at once: a peer that hangs holds no more
-  std::size_t max_waiting = 10000;   ///< calls that wait for their turn; more fail at once
+  std::size_t max_concurrent = 256;       ///< calls under way at once: a peer that hangs holds no more
+  std::size_t max_waiting = 10000;        ///< calls that wait for their turn; more fail at once
   std::size_t max_idle_connections = 64;  ///< kept on each thread
-  std::string ca_file{};  ///< certificates (PEM) to trust besides the system's, for https
+  std::string ca_file{};                  ///< certificates (PEM) to trust besides the system's, for https
 
   /// Descriptors that a client of these limits takes at most, on a server of `threads` threads.
-  std::size_t Descriptors(std::size_t threads) const { return max_concurrent + threads * max_idle_connections; }
+  std::size_t Descriptors(std::size_t threads) const {
+    return max_concurrent + threads * max_idle_connections;
+  }
 };
 
 /// Why no answer came.
@@ -60,7 +62,7 @@ struct ClientRequest {
   Method method;
   std::string target;
   std::string body;
-  std::string content_type = "application/json";                ///< of a body
+  std::string content_type = "application/json";               ///< of a body
   std::vector<std::pair<std::string, std::string>> headers{};  ///< besides those that the client writes
 };
 

@@ -243,8 +243,7 @@ void Connection::Reply(std::string_view head, std::string body, bool close) {
     FinishReply();
     return;
   }
-  if (!admission_.Hold(whole - taken)) {
-    owner_.OnReplyDropped(*this);
+  if (!owner_.MakeRoomToSend(whole - taken)) {
     Close();
     return;
   }
@@ -259,8 +258,8 @@ void Connection::SendMore() {
   const std::size_t whole = unsent_head_.size() + unsent_body_.size();
   while (sent_ < whole) {
     const std::string_view head = std::string_view(unsent_head_).substr(std::min(sent_, unsent_head_.size()));
-    const std::string_view body = std::string_view(unsent_body_)
-                                      .substr(sent_ > unsent_head_.size() ? sent_ - unsent_head_.size() : 0);
+    const std::string_view body =
+        std::string_view(unsent_body_).substr(sent_ > unsent_head_.size() ? sent_ - unsent_head_.size() : 0);
     const ssize_t sent = SendSome(socket_.fd(), head, body);
     if (sent == 0) return;
     if (sent < 0) {

@@ -39,8 +39,8 @@ class Connection final : private async::Source, private async::Timer {
     virtual void OnClientLeft(Connection& connection) = 0;
     /// The deadline of the request under way has passed: cancel it, and Reply().
     virtual void OnDeadline(Connection& connection) = 0;
-    /// A reply did not fit into what may wait to be sent.
-    virtual void OnReplyDropped(Connection& connection) = 0;
+    /// Holds so many bytes at the admission, by closing other connections if need be. False when it cannot.
+    virtual bool MakeRoomToSend(std::size_t bytes) = 0;
     /// The phase has changed from busy() to not, or back.
     virtual void OnBusy(bool busy) = 0;
     /// It is closed. Destroy it at the end of the batch, not now.

@@ -33,10 +33,10 @@ void Exchange::Start(async::Deadline deadline) {
   const bool about_server = request_->path == "*";  // OPTIONS * (RFC 9110, section 9.3.7)
   std::optional<Error> refusal;
   if (!about_server) try {
-    route_ = &router_.Match(*request_);
-  } catch (const Error& error) {
-    refusal = error;
-  }
+      route_ = &router_.Match(*request_);
+    } catch (const Error& error) {
+      refusal = error;
+    }
   telemetry_.Begin(*this, scope_, loop_, deadline, activity_);
   if (about_server) response_.status = 204;
   if (refusal) Answer(*refusal);

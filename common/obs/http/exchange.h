@@ -18,7 +18,7 @@ class RequestTelemetry;
 
 /// One request from its last byte to its reply: finds the route, runs the handler in a scope, and makes
 /// problems of errors. Destroying it before its end cancels the handler.
-class Exchange final : private async::Root::Listener {
+class Exchange final : public async::InFrameMemory, private async::Root::Listener {
  public:
   /// Called once, when `response()` is there. May destroy the exchange.
   class Owner {

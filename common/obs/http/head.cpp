@@ -47,7 +47,8 @@ void ParseHeader(Headers& headers, std::string_view line) {
     throw Malformed(fmt::format("The value of header '{}' has control characters.", name));
   }
   if (headers.list.size() == kMaxHeaders) {
-    throw Error(ErrorCode::kTooLarge, "headers-too-large", fmt::format("More than {} headers.", kMaxHeaders));
+    throw Error(ErrorCode::kHeadersTooLarge, "headers-too-large",
+                fmt::format("More than {} headers.", kMaxHeaders));
   }
   headers.list.emplace_back(name, value);
 }

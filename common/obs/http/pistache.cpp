@@ -45,7 +45,9 @@ class NewPeers final : public Pistache::Tcp::Handler {
 /// The part of one thread. Pistache makes a copy by clone() for each of its threads; the events of all
 /// descriptors that we watch carry a Loop's tag, and only the others go to Pistache's own code, which
 /// terminates on what it does not know.
-class LoopTransport final : public Pistache::Tcp::Transport, private async::Poller, private AcceptedSocket::Closer {
+class LoopTransport final : public Pistache::Tcp::Transport,
+                            private async::Poller,
+                            private AcceptedSocket::Closer {
  public:
   using All = std::vector<std::shared_ptr<LoopTransport>>;
 
@@ -80,7 +82,9 @@ class LoopTransport final : public Pistache::Tcp::Transport, private async::Poll
     if (!foreign_.empty()) {
       Transport::onReady(Pistache::Aio::FdSet(std::move(foreign_)));
       for (const Peer& peer : handler_->Take()) {
-        acceptor_.OnAccept(loop_, AcceptedSocket(*this, peer->fd()), peer->address().host());
+        AcceptedSocket socket(*this, peer->fd());
+        // A connection can come between the loop's end and the thread's.
+        if (!loop_.stopped()) acceptor_.OnAccept(loop_, std::move(socket), peer->address().host());
       }
     }
     loop_.EndBatch();
@@ -162,8 +166,7 @@ PistacheListener::PistacheListener(const std::string& address, std::uint16_t por
     : impl_(std::make_unique<Impl>()) {
   using Pistache::Tcp::Options;
   Impl& impl = *impl_;
-  impl.listener =
-      std::make_unique<Pistache::Tcp::Listener>(Pistache::Address(address, Pistache::Port(port)));
+  impl.listener = std::make_unique<Pistache::Tcp::Listener>(Pistache::Address(address, Pistache::Port(port)));
   impl.listener->init(threads,
                       Pistache::Flags<Options>(Options::ReuseAddr) | Options::NoDelay | Options::CloseOnExec);
   impl.listener->setTransportFactory([&acceptor, all = impl.transports] {

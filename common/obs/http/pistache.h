@@ -52,8 +52,8 @@ class AcceptedSocket {
 /// Hears what Pistache accepts.
 class Acceptor {
  public:
-  /// On the thread of `loop`, with the address as text. The socket is watched by AcceptedSocket::fd() as soon as
-  /// Loop::Watch() is called for it.
+  /// On the thread of `loop`, with the address as text. The socket is watched by AcceptedSocket::fd() as soon
+  /// as Loop::Watch() is called for it.
   virtual void OnAccept(async::Loop& loop, AcceptedSocket socket, std::string address) = 0;
 
  protected:

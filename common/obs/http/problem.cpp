@@ -26,38 +26,45 @@ std::string Json(std::string_view text) {
 
 }  // namespace
 
-int StatusOf(const Error& error) {
-  switch (error.code()) {
+int StatusOf(ErrorCode code) {
+  switch (code) {
     case ErrorCode::kInvalidArgument:
       return 400;
     case ErrorCode::kNotFound:
       return 404;
     case ErrorCode::kMethodNotAllowed:
       return 405;
-    case ErrorCode::kTooLarge:
-      if (error.type() == "target-too-long") return 414;
-      return error.type() == "headers-too-large" ? 431 : 413;
     case ErrorCode::kTimeout:
       return 408;
+    case ErrorCode::kTooLarge:
+      return 413;
+    case ErrorCode::kTargetTooLong:
+      return 414;
+    case ErrorCode::kHeadersTooLarge:
+      return 431;
     case ErrorCode::kNotImplemented:
-      return error.type() == "version-not-supported" ? 505 : 501;
+      return 501;
+    case ErrorCode::kVersionNotSupported:
+      return 505;
     case ErrorCode::kUnavailable:
+    case ErrorCode::kOverloaded:
       return 503;
     case ErrorCode::kInternal:
-      return 500;
+      break;
   }
   return 500;
 }
 
 Response Problem(const Error& error, std::string_view trace_id) {
   Response response;
-  response.status = StatusOf(error);
+  response.status = StatusOf(error.code());
   response.content_type = "application/problem+json";
   response.body = fmt::format(R"({{"type":{},"title":{},"status":{},"detail":{})",
                               Json("urn:problem-type:" + error.type()), Json(Title(error)), response.status,
                               Json(error.detail()));
   if (!trace_id.empty()) response.body += fmt::format(R"(,"trace_id":{})", Json(trace_id));
   response.body += '}';
+  if (error.code() == ErrorCode::kOverloaded) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 

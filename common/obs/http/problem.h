@@ -8,7 +8,7 @@
 namespace obs::http {
 
 /// The HTTP status of an error.
-int StatusOf(const Error& error);
+int StatusOf(ErrorCode code);
 
 /// An application/problem+json answer (RFC 9457) with `type` ("urn:problem-type:" and the error's type),
 /// `title`, `status`, `detail` and `trace_id`. The error's cause is not in it.

@@ -25,8 +25,8 @@ std::string_view DateNow() {
   return {text.data(), size};
 }
 
-constexpr std::array<std::string_view, 6> kOwnHeaders = {"content-type", "content-length", "connection",
-                                                         "transfer-encoding", "date", "traceresponse"};
+constexpr std::array<std::string_view, 6> kOwnHeaders = {
+    "content-type", "content-length", "connection", "transfer-encoding", "date", "traceresponse"};
 
 bool IsValue(std::string_view value) {
   return std::all_of(value.begin(), value.end(), [](char c) {

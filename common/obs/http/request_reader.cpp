@@ -33,7 +33,7 @@ Method ParseMethod(std::string_view text) {
 int ParseMinorVersion(std::string_view text) {
   const bool known = text.size() == 8 && text.starts_with("HTTP/1.") && text[7] >= '0' && text[7] <= '9';
   if (!known) {
-    throw Error(ErrorCode::kNotImplemented, "version-not-supported",
+    throw Error(ErrorCode::kVersionNotSupported, "version-not-supported",
                 "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
   }
   return text[7] == '0' ? 0 : 1;
@@ -98,7 +98,7 @@ void CheckTargetSize(std::string_view line, const FramingLimits& limits) {
   const std::size_t begin = std::min(line.find(' '), line.size());
   const std::size_t end = std::min(line.find(' ', begin + 1), line.size());
   if (end - begin > limits.max_target_bytes + 1) {
-    throw Error(ErrorCode::kTooLarge, "target-too-long",
+    throw Error(ErrorCode::kTargetTooLong, "target-too-long",
                 fmt::format("The request target may have at most {} bytes.", limits.max_target_bytes));
   }
 }
@@ -106,7 +106,7 @@ void CheckTargetSize(std::string_view line, const FramingLimits& limits) {
 void CheckHeaderSize(std::size_t size, const FramingLimits& limits) {
   if (size > limits.max_header_bytes) {
     throw Error(
-        ErrorCode::kTooLarge, "headers-too-large",
+        ErrorCode::kHeadersTooLarge, "headers-too-large",
         fmt::format("The request line and headers may have at most {} bytes.", limits.max_header_bytes));
   }
 }

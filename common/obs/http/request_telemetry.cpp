@@ -43,7 +43,8 @@ RequestTelemetry::RequestTelemetry(const Telemetry& telemetry)
           "http_requests_cancelled_total",
           "Requests whose handler was cancelled: client_left, deadline or drain.", {"reason"})),
       timer_(telemetry.registry, "timer") {
-  for (const auto* reason : {"malformed", "timeout", "connections", "address_share", "pending_bytes"}) {
+  for (const auto* reason :
+       {"malformed", "timeout", "connections", "address_share", "evicted", "pending_bytes"}) {
     rejected_.With({reason});
   }
   for (const auto* reason : {"client_left", "deadline", "drain"}) cancelled_.With({reason});

@@ -22,8 +22,8 @@ class RequestTelemetry {
   void Announce(Route& route);
 
   /// Makes the scope of a request; a route that shows nothing of itself gets one without a span.
-  void Begin(const Exchange& exchange, std::optional<Scope>& scope, async::Loop& loop, async::Deadline deadline,
-             Activity& activity);
+  void Begin(const Exchange& exchange, std::optional<Scope>& scope, async::Loop& loop,
+             async::Deadline deadline, Activity& activity);
   /// All is on record when this returns: who then reads the reply finds the metric and the line.
   void End(Exchange& exchange, const Error* error);
   /// The handler was cancelled; End() follows.

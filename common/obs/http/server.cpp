@@ -99,9 +99,9 @@ Server::Impl::Impl(const ServerConfig& config_, const Telemetry& telemetry_)
                                             config_.max_pending_bytes)),
       shared{router, request_telemetry, *admission, limits, timeouts, config_.request_timeout} {
   // The registry may outlive the server, hence the shared admission.
-  telemetry.registry.AddCallbackGauge(
-      "http_connections", "Open connections.",
-      [admission = admission] { return static_cast<double>(admission->connections()); });
+  telemetry.registry.AddCallbackGauge("http_connections", "Open connections.", [admission = admission] {
+    return static_cast<double>(admission->connections());
+  });
   telemetry.registry.AddCallbackGauge(
       "http_pending_bytes", "Bytes of replies that wait for slow clients.",
       [admission = admission] { return static_cast<double>(admission->pending_bytes()); });
@@ -113,11 +113,11 @@ void Server::Impl::Listen() {
   } catch (const std::exception& exception) {
     const bool taken =
         std::string_view(exception.what()).find(std::strerror(EADDRINUSE)) != std::string_view::npos;
-    throw Error(ErrorCode::kUnavailable, "cannot-listen",
-                fmt::format("Cannot listen on {} port {}: {}. {}", config.address, config.port,
-                            exception.what(),
-                            taken ? "Stop what uses it, or set another port."
-                                  : "Set HTTP_ADDRESS to an address of this machine, IPv6 in brackets."));
+    throw Error(
+        ErrorCode::kUnavailable, "cannot-listen",
+        fmt::format("Cannot listen on {} port {}: {}. {}", config.address, config.port, exception.what(),
+                    taken ? fmt::format("Stop what uses it, or set {} to another.", config.port_variable)
+                          : "Set HTTP_ADDRESS to an address of this machine, IPv6 in brackets."));
   }
   for (async::Loop* loop : listener->loops()) {
     auto thread = std::make_unique<ServerThread>(shared, *loop);
@@ -169,15 +169,16 @@ const std::vector<async::Loop*>& Server::loops() const { return impl_->listener-
 
 void Server::Spawn(std::function<async::Task<void>(async::Loop&)> work) {
   async::Loop* loop = loops().front();
-  loop->mailbox()->Post([loop, work = std::move(work)]() mutable {
-    loop->Spawn(RunBackground(std::move(work), *loop));
-  });
+  loop->mailbox()->Post(
+      [loop, work = std::move(work)]() mutable { loop->Spawn(RunBackground(std::move(work), *loop)); });
 }
 
 async::Task<std::vector<RequestUnderWay>> Server::UnderWay(async::Loop& loop) const {
   std::vector<RequestUnderWay> all;
   for (const auto& [own, thread] : impl_->threads) {
-    std::function<std::vector<RequestUnderWay>()> look = [thread = thread.get()] { return thread->UnderWay(); };
+    std::function<std::vector<RequestUnderWay>()> look = [thread = thread.get()] {
+      return thread->UnderWay();
+    };
     auto some = co_await async::RunOn(loop, *own, std::move(look));
     if (some) all.insert(all.end(), some->begin(), some->end());
   }

@@ -23,15 +23,16 @@ class Parser;
 namespace obs::http {
 
 struct ServerConfig {
-  std::string address = "[::]";           ///< HTTP_ADDRESS: a literal address; "[::]" is IPv6 and IPv4
-  std::uint16_t port = 0;                 ///< PORT: 0 lets the kernel choose
-  std::size_t io_threads = 2;             ///< HTTP_IO_THREADS
-  std::size_t max_connections = 1000;     ///< HTTP_MAX_CONNECTIONS
+  std::string address = "[::]";        ///< HTTP_ADDRESS: a literal address; "[::]" is IPv6 and IPv4
+  std::uint16_t port = 0;              ///< PORT: 0 lets the kernel choose
+  std::string port_variable = "PORT";  ///< what sets the port, for messages
+  std::size_t io_threads = 2;          ///< HTTP_IO_THREADS
+  std::size_t max_connections = 1000;  ///< HTTP_MAX_CONNECTIONS
   /// HTTP_MAX_CONNECTIONS_PER_ADDRESS: of one client; 0 is three quarters of max_connections.
   std::size_t max_connections_per_address = 0;
-  std::size_t max_target_bytes = 4096;    ///< HTTP_MAX_TARGET_BYTES: path and query
-  std::size_t max_header_bytes = 16384;   ///< HTTP_MAX_HEADER_BYTES: request line and headers
-  std::size_t max_body_bytes = 65536;     ///< HTTP_MAX_BODY_BYTES
+  std::size_t max_target_bytes = 4096;   ///< HTTP_MAX_TARGET_BYTES: path and query
+  std::size_t max_header_bytes = 16384;  ///< HTTP_MAX_HEADER_BYTES: request line and headers
+  std::size_t max_body_bytes = 65536;    ///< HTTP_MAX_BODY_BYTES
   /// HTTP_MAX_PENDING_BYTES: of replies that clients are slow to read, of all connections together.
   std::size_t max_pending_bytes = std::size_t{16} << 20;
   std::chrono::milliseconds header_timeout{15000};   ///< HTTP_HEADER_TIMEOUT: from first byte to last header
@@ -64,9 +65,9 @@ struct RequestUnderWay {
   std::chrono::milliseconds age{0};
 };
 
-/// An HTTP/1.1 server (RFC 9112) on Pistache's acceptor and reactors, with framing, routing and writing of its
-/// own: strict where Pistache is lenient, and no reply ever reaches a connection that it was not meant for.
-/// Handlers wait without a thread; ten thousand requests may wait at once.
+/// An HTTP/1.1 server (RFC 9112) on Pistache's acceptor and reactors, with framing, routing and writing of
+/// its own: strict where Pistache is lenient, and no reply ever reaches a connection that it was not meant
+/// for. Handlers wait without a thread; ten thousand requests may wait at once.
 ///
 /// Each route gets: a server span (HTTP semantic conventions, stable),
 /// http_requests_total{method,route,status}, http_request_duration_seconds{method,route} with exemplars, an

@@ -9,12 +9,15 @@
 namespace obs::http {
 namespace {
 
+/// What a handler waits for gives up at the deadline of its scope, and the handler can say why; so much later
+/// it is cancelled.
+constexpr std::chrono::milliseconds kDeadlineGrace{50};
 /// Connections beyond the limit that are told so before they are closed; more are closed at once.
 constexpr std::size_t kToldTurnedAway = 64;
 
 Error TooManyConnections(Admission::Verdict verdict) {
   const bool share = verdict == Admission::Verdict::kShare;
-  return Error(ErrorCode::kUnavailable, "too-many-connections",
+  return Error(ErrorCode::kOverloaded, "too-many-connections",
                share ? "Your address has all the connections that one may have; try again."
                      : "This server has no connection free; try again.");
 }
@@ -67,7 +70,6 @@ void ServerThread::TurnAway(Connection& connection, Admission::Verdict verdict) 
     return;
   }
   Response response = Problem(TooManyConnections(verdict), "");
-  response.headers.emplace_back("Retry-After", "1");
   std::string head;
   AppendHead(head, response, true, "");
   connection.Reply(head, std::move(response.body), true);
@@ -104,8 +106,7 @@ std::vector<RequestUnderWay> ServerThread::UnderWay() const {
     Exchange& exchange = *connection->exchange;
     all.push_back({std::string(Name(exchange.request().method)),
                    exchange.route() != nullptr ? exchange.route()->route : "unmatched",
-                   std::string(exchange.scope().trace_id()),
-                   std::string(RequestTelemetry::Awaited(exchange)),
+                   std::string(exchange.scope().trace_id()), std::string(RequestTelemetry::Awaited(exchange)),
                    std::chrono::duration_cast<std::chrono::milliseconds>(now - exchange.start())});
   }
   return all;
@@ -113,10 +114,10 @@ std::vector<RequestUnderWay> ServerThread::UnderWay() const {
 
 void ServerThread::OnRequest(Connection& connection, std::unique_ptr<Request> request, bool wants_close) {
   connections_.splice(connections_.end(), connections_, connection.place);
-  connection.exchange = std::make_unique<Exchange>(*this, shared_.telemetry, shared_.router, loop_, connection,
-                                                   std::move(request), wants_close);
+  connection.exchange = std::make_unique<Exchange>(*this, shared_.telemetry, shared_.router, loop_,
+                                                   connection, std::move(request), wants_close);
   const async::Deadline deadline = connection.exchange->start() + shared_.request_timeout;
-  connection.SetDeadline(deadline);
+  connection.SetDeadline(deadline + kDeadlineGrace);
   connection.exchange->Start(deadline);
 }
 
@@ -148,7 +149,18 @@ void ServerThread::OnDeadline(Connection& connection) {
   if (connection.exchange) connection.exchange->Cancel("deadline", DeadlinePassed());
 }
 
-void ServerThread::OnReplyDropped(Connection& /*connection*/) { shared_.telemetry.Refused("pending_bytes"); }
+/// Clients that do not read make room for one who may: who was served longest ago goes first.
+bool ServerThread::MakeRoomToSend(std::size_t bytes) {
+  for (const auto& connection : connections_) {
+    if (shared_.admission.Hold(bytes)) return true;
+    if (connection->phase() != Connection::Phase::kSending) continue;
+    shared_.telemetry.Refused("pending_bytes");
+    connection->Close();
+  }
+  const bool room = shared_.admission.Hold(bytes);
+  if (!room) shared_.telemetry.Refused("pending_bytes");
+  return room;
+}
 
 void ServerThread::OnBusy(bool busy) {
   if (busy) {

@@ -53,7 +53,7 @@ class ServerThread final : public Connection::Owner, public Exchange::Owner {
   Response OnRefused(std::string_view reason, const Error& error) override;
   void OnClientLeft(Connection& connection) override;
   void OnDeadline(Connection& connection) override;
-  void OnReplyDropped(Connection& connection) override;
+  bool MakeRoomToSend(std::size_t bytes) override;
   void OnBusy(bool busy) override;
   void OnClosed(Connection& connection) override;
   // Exchange::Owner

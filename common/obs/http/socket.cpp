@@ -1,5 +1,6 @@
 #include "obs/http/socket.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,8 +10,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <arpa/inet.h>
 
 #include <cerrno>
 #include <cstring>
@@ -114,8 +113,8 @@ void Socket::OnReady(const async::Readiness& ready) {
   }
 }
 
-/// What can be read may be nothing: a read that filled its buffer did not see the end, and TLS sends records of
-/// its own, such as tickets.
+/// What can be read may be nothing: a read that filled its buffer did not see the end, and TLS sends records
+/// of its own, such as tickets.
 bool Socket::Stale() {
   if (closed_ || !readable_) return closed_;
   char byte = 0;

@@ -49,6 +49,9 @@ Config ReadConfig(config::Parser& parser, bool required) {
   config.pool_size = static_cast<std::size_t>(parser.Integer("DATABASE_POOL_SIZE",
                                                              static_cast<std::int64_t>(config.pool_size), 1,
                                                              100, "connections that are kept open"));
+  config.max_waiting = static_cast<std::size_t>(
+      parser.Integer("DATABASE_POOL_QUEUE", static_cast<std::int64_t>(config.max_waiting), 1, 1'000'000,
+                     "queries that may wait for a connection; more fail at once"));
   config.acquire_timeout = Milliseconds(parser, "DATABASE_POOL_TIMEOUT", config.acquire_timeout,
                                         "how long a request waits for a connection");
   config.statement_timeout = Milliseconds(parser, "DATABASE_STATEMENT_TIMEOUT", config.statement_timeout,

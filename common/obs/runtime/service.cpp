@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "obs/async/blocking_pool.h"
 #include "obs/log/json.h"
 #include "obs/runtime/dependency.h"
 
@@ -16,10 +17,15 @@ namespace {
 
 /// Each arena of glibc's malloc keeps what it once had.
 constexpr int kMallocArenas = 2;
-/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed, up
-/// to 32 MiB, and one large reply would be kept for ever.
+/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed,
+/// up to 32 MiB, and one large reply would be kept for ever.
 constexpr int kMallocMapBytes = 256 << 10;
 constexpr int kMallocKeptBytes = 512 << 10;
+/// How often it is looked whether freed memory can be returned, and how much makes it worth the while.
+constexpr std::chrono::seconds kMemoryInterval{2};
+constexpr std::size_t kFreedWorthReturning = std::size_t{4} << 20;
+/// More are refused.
+constexpr std::size_t kWaitingTraceLookups = 8;
 /// Probes and scrapers are few.
 constexpr std::size_t kAdminConnections = 64;
 
@@ -44,10 +50,17 @@ struct ProcessSetup {
   }
 };
 
+/// After a burst the allocator keeps pages between those that are still used; they go back here, on the one
+/// thread that has nothing else to do.
+void ReturnFreedMemory() {
+  const struct mallinfo2 memory = mallinfo2();
+  if (memory.fordblks > kFreedWorthReturning) malloc_trim(0);
+}
+
 void WaitForStopSignal() {
   const sigset_t signals = StopSignals();
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const timespec interval{std::chrono::seconds(kMemoryInterval).count(), 0};
+  while (sigtimedwait(&signals, nullptr, &interval) < 0) ReturnFreedMemory();
   // A second one ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
@@ -89,6 +102,7 @@ struct Service::Impl {
     if (!config.admin_port) return;
     http::ServerConfig admin_config = config.http;
     admin_config.port = *config.admin_port;
+    admin_config.port_variable = "ADMIN_PORT";
     admin_config.io_threads = 1;
     admin_config.max_connections = kAdminConnections;
     admin_config.max_connections_per_address = kAdminConnections;
@@ -101,7 +115,7 @@ struct Service::Impl {
   void RegisterOperationalRoutes(http::Server& on, bool detailed);
   http::Response Ready(bool detailed) const;
   http::Response Metrics(const http::Request& request) const;
-  http::Response Trace(const http::Request& request) const;
+  async::Task<http::Response> Trace(std::string trace_id, Scope& scope);
   async::Task<http::Response> UnderWay(async::Loop& loop) const;
   int Stop();
 
@@ -121,6 +135,7 @@ struct Service::Impl {
   std::vector<std::pair<std::string, ReadinessCheck>> checks;
   std::vector<std::function<void()>> on_stop;
   std::atomic<bool> draining = false;
+  async::BlockingPool trace_lookups{1, kWaitingTraceLookups};
   http::Server server;
   std::unique_ptr<http::Server> admin;  ///< null without an admin port
 };
@@ -141,23 +156,30 @@ void Service::Impl::RegisterOperationalRoutes(http::Server& on, bool detailed) {
   const auto alive = [](const http::Request&, Scope&) { return Json(R"({"status":"alive"})"); };
   on.Get("/livez", alive, http::Visibility::kProbe);
   on.Get("/healthz", alive, http::Visibility::kProbe);
-  on.Get("/readyz", [this, detailed](const http::Request&, Scope&) { return Ready(detailed); },
-         http::Visibility::kProbe);
-  on.Get("/metrics", [this](const http::Request& request, Scope&) { return Metrics(request); },
-         http::Visibility::kProbe);
+  on.Get(
+      "/readyz", [this, detailed](const http::Request&, Scope&) { return Ready(detailed); },
+      http::Visibility::kProbe);
+  on.Get(
+      "/metrics", [this](const http::Request& request, Scope&) { return Metrics(request); },
+      http::Visibility::kProbe);
 }
 
 void Service::Impl::RegisterRoutes() {
   if (config.operational_routes || !admin) RegisterOperationalRoutes(server, false);
   if (admin) {
     RegisterOperationalRoutes(*admin, true);
-    admin->Get("/requests", [this](const http::Request&, Scope& scope) { return UnderWay(scope.loop()); },
-               http::Visibility::kProbe);
+    admin->Get(
+        "/requests", [this](const http::Request&, Scope& scope) { return UnderWay(scope.loop()); },
+        http::Visibility::kProbe);
   }
   if (buffer) {
     (admin ? *admin : server)
-        .Get("/traces/{trace_id}", [this](const http::Request& request, Scope&) { return Trace(request); },
-             http::Visibility::kProbe);
+        .Get(
+            "/traces/{trace_id}",
+            [this](const http::Request& request, Scope& scope) {
+              return Trace(std::string(request.PathParameter("trace_id")), scope);
+            },
+            http::Visibility::kProbe);
   }
 }
 
@@ -202,13 +224,21 @@ http::Response Service::Impl::Metrics(const http::Request& request) const {
   return response;
 }
 
-http::Response Service::Impl::Trace(const http::Request& request) const {
-  std::string found = buffer->Find(request.PathParameter("trace_id"));
+/// A trace of a thousand rolls is megabytes: putting it together must not hold up a thread that serves.
+async::Task<http::Response> Service::Impl::Trace(std::string trace_id, Scope& scope) {
+  std::function<std::string(std::stop_token)> find =
+      [this, id = std::move(trace_id)](const std::stop_token&) { return buffer->Find(id); };
+  std::string found;
+  try {
+    found = co_await trace_lookups.Run<std::string>(scope.loop(), std::move(find), scope.deadline());
+  } catch (const async::BlockingPool::NotRun&) {
+    throw Error(ErrorCode::kOverloaded, "overloaded", "Too many traces are asked for at once.");
+  }
   if (found.empty()) {
     throw Error(ErrorCode::kNotFound, "trace-not-found",
                 "Nothing of that trace is in this service's buffer.");
   }
-  return Json(std::move(found));
+  co_return Json(std::move(found));
 }
 
 int Service::Impl::Stop() {
@@ -251,12 +281,13 @@ ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& p
   config.trace_buffer_bytes = static_cast<std::size_t>(
       parser.Integer("TRACE_BUFFER_BYTES", 0, 0, 1 << 30,
                      "memory for the newest spans and log lines, read at /traces/{trace_id}; 0 is off"));
-  if (const auto text = parser.String("ADMIN_PORT", "", "port for probes, metrics and traces alone; none when empty");
+  if (const auto text =
+          parser.String("ADMIN_PORT", "", "port for probes, metrics and traces alone; none when empty");
       !text.empty()) {
     config.admin_port = parser.Port("ADMIN_PORT", 0, "");
   }
-  config.operational_routes = parser.Boolean("HTTP_OPERATIONAL_ROUTES", true,
-                                             "PORT has /livez, /readyz, /healthz and /metrics beside ADMIN_PORT");
+  config.operational_routes = parser.Boolean(
+      "HTTP_OPERATIONAL_ROUTES", true, "PORT has /livez, /readyz, /healthz and /metrics beside ADMIN_PORT");
   config.trace = trace::ReadConfig(parser, program.name, program.version, config.warnings);
   // Log lines and target_info lead to spans by the name that these have.
   const auto named = config.trace.resource_attributes.find("service.name");

@@ -34,7 +34,7 @@ struct ServiceConfig {
   std::optional<std::uint16_t> admin_port;
   /// HTTP_OPERATIONAL_ROUTES: the main port has /livez, /readyz, /healthz and /metrics too.
   bool operational_routes = true;
-  std::vector<std::string> warnings;               ///< logged at start
+  std::vector<std::string> warnings;  ///< logged at start
 };
 
 ServiceConfig ReadServiceConfig(config::Parser& parser, const config::Program& program,

@@ -15,8 +15,7 @@ const Telemetry& Telemetry::None() {
 
 WaitPoint::WaitPoint(metrics::Registry& registry, std::string name)
     : name_(std::move(name)),
-      gauge_(registry
-                 .AddGauge("requests_waiting", "Requests that wait, by what they wait for.", {"for"})
+      gauge_(registry.AddGauge("requests_waiting", "Requests that wait, by what they wait for.", {"for"})
                  .With({name_})) {}
 
 Waiting::Waiting(Activity& activity, const WaitPoint& point) : activity_(&activity), point_(&point) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 namespace obs::trace {
 namespace {
@@ -35,66 +37,129 @@ std::size_t KeepBody(const char* bytes, std::size_t size, std::size_t count, voi
 
 }  // namespace
 
-Collector::Collector(const Config& config) {
+Collector::Collector(const Config& config, std::size_t slots) : config_(config), slots_(slots) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
-  handle_.reset(curl_easy_init());
-  if (!handle_) {
+  multi_.reset(curl_multi_init());
+  if (!multi_) {
     throw std::runtime_error("libcurl cannot be initialised");
   }
+  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(slots));
   AddHeader("Content-Type: application/x-protobuf");
   AddHeader("Expect:");
-  for (const auto& [name, value] : config.otlp_headers) {
+  for (const auto& [name, value] : config_.otlp_headers) {
     AddHeader(fmt::format("{}: {}", name, value));
   }
-  Set(CURLOPT_URL, config.otlp_endpoint.c_str());
-  Set(CURLOPT_PROTOCOLS_STR, "http,https");
-  Set(CURLOPT_HTTPHEADER, headers_.get());
-  Set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
-  Set(CURLOPT_NOSIGNAL, 1L);
-  Set(CURLOPT_WRITEFUNCTION, &KeepBody);
-  Set(CURLOPT_ERRORBUFFER, error_.data());
-  SetFile(CURLOPT_CAINFO, config.otlp_certificate);
-  SetFile(CURLOPT_SSLCERT, config.otlp_client_certificate);
-  SetFile(CURLOPT_SSLKEY, config.otlp_client_key);
 }
 
-Collector::Answer Collector::Post(std::string_view request, std::chrono::milliseconds timeout) {
-  Answer answer;
-  error_[0] = '\0';
-  Set(CURLOPT_POSTFIELDS, request.data());
-  Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
-  Set(CURLOPT_WRITEDATA, &answer.body);
+Collector::~Collector() {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    Cancel(i);
+  }
+}
+
+void Collector::Post(std::size_t slot, std::string_view request, std::chrono::milliseconds timeout) {
+  Slot& used = slots_[slot];
+  Prepare(used, slot);
+  CURL* const handle = used.handle.get();
   const long milliseconds = std::max(static_cast<long>(timeout.count()), 1L);  // 0 would mean without end
-  Set(CURLOPT_TIMEOUT_MS, milliseconds);
-  Set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
-  if (const CURLcode code = curl_easy_perform(handle_.get()); code != CURLE_OK) {
-    answer.error = error_[0] != '\0' ? error_.data() : curl_easy_strerror(code);
-    answer.temporary = IsTemporary(code);
-    return answer;
-  }
-  long status = 0;
-  curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status / 100 != 2) {
-    answer.error = fmt::format("the collector answered {}", status);
-    answer.temporary = IsTemporary(status);
-    curl_off_t seconds = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &seconds);
-    answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, kMaxRetryAfter));
-  }
-  return answer;
+  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.data());
+  curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, milliseconds);
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
+  used.busy = true;
+  curl_multi_add_handle(multi_.get(), handle);
 }
 
-void Collector::SetFile(CURLoption option, const std::string& path) {
-  if (!path.empty()) {
-    Set(option, path.c_str());
+std::vector<Collector::Answer> Collector::Wait(std::chrono::milliseconds limit) {
+  std::vector<Answer> answers = TakeAnswers();
+  if (answers.empty()) {
+    curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(std::max<std::int64_t>(limit.count(), 0)),
+                    nullptr);
+    answers = TakeAnswers();
+  }
+  return answers;
+}
+
+void Collector::Cancel(std::size_t slot) {
+  if (std::exchange(slots_[slot].busy, false)) {
+    curl_multi_remove_handle(multi_.get(), slots_[slot].handle.get());
   }
 }
+
+void Collector::Wake() { curl_multi_wakeup(multi_.get()); }
 
 void Collector::AddHeader(const std::string& line) {
   if (curl_slist* list = curl_slist_append(headers_.get(), line.c_str())) {
     static_cast<void>(headers_.release());
     headers_.reset(list);
   }
+}
+
+void Collector::Prepare(Slot& slot, std::size_t number) {
+  slot.error[0] = '\0';
+  slot.body.clear();
+  if (slot.handle) {
+    return;
+  }
+  slot.handle.reset(curl_easy_init());
+  if (!slot.handle) {
+    throw std::runtime_error("libcurl has no memory for a request");
+  }
+  const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(slot.handle.get(), option, value); };
+  const auto set_file = [&](CURLoption option, const std::string& path) {
+    if (!path.empty()) set(option, path.c_str());
+  };
+  set(CURLOPT_URL, config_.otlp_endpoint.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTPHEADER, headers_.get());
+  set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);  // a thread that still resolves the name must not delay the end
+  set(CURLOPT_WRITEFUNCTION, &KeepBody);
+  set(CURLOPT_WRITEDATA, &slot.body);
+  set(CURLOPT_ERRORBUFFER, slot.error.data());
+  set(CURLOPT_PRIVATE, reinterpret_cast<void*>(number));
+  set_file(CURLOPT_CAINFO, config_.otlp_certificate);
+  set_file(CURLOPT_SSLCERT, config_.otlp_client_certificate);
+  set_file(CURLOPT_SSLKEY, config_.otlp_client_key);
+}
+
+std::vector<Collector::Answer> Collector::TakeAnswers() {
+  int running = 0;
+  curl_multi_perform(multi_.get(), &running);
+  std::vector<Answer> answers;
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    const CURLcode code = message->data.result;
+    void* number = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &number);
+    answers.push_back(Read(reinterpret_cast<std::size_t>(number), code));
+    Cancel(answers.back().slot);  // after the message, which removing the handle takes away
+  }
+  return answers;
+}
+
+Collector::Answer Collector::Read(std::size_t number, CURLcode code) {
+  Slot& slot = slots_[number];
+  CURL* const handle = slot.handle.get();
+  Answer answer{.slot = number};
+  if (code != CURLE_OK) {
+    answer.error = slot.error[0] != '\0' ? slot.error.data() : curl_easy_strerror(code);
+    answer.temporary = IsTemporary(code);
+    answer.silent = code == CURLE_OPERATION_TIMEDOUT;
+    return answer;
+  }
+  answer.body = std::move(slot.body);
+  long status = 0;
+  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+  if (status / 100 != 2) {
+    answer.error = fmt::format("the collector answered {}", status);
+    answer.temporary = IsTemporary(status);
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds);
+    answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, kMaxRetryAfter));
+  }
+  return answer;
 }
 
 }  // namespace obs::trace

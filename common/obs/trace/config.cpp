@@ -18,6 +18,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::int64_t kMaxQueue = 1'000'000;
+constexpr std::int64_t kMinQueueBytes = 64 << 10;
+constexpr std::int64_t kMaxQueueBytes = 1 << 30;
 constexpr std::int64_t kMaxMilliseconds = 3'600'000;
 constexpr std::int64_t kMaxLimit = std::numeric_limits<std::int32_t>::max();
 
@@ -86,6 +88,11 @@ class Reader {
   std::size_t Size(std::string_view name, std::size_t fallback, std::string_view help) {
     return static_cast<std::size_t>(
         InRange<std::int64_t>(name, static_cast<std::int64_t>(fallback), 1, kMaxQueue, help));
+  }
+
+  std::size_t Bytes(std::string_view name, std::size_t fallback, std::string_view help) {
+    return static_cast<std::size_t>(InRange<std::int64_t>(name, static_cast<std::int64_t>(fallback),
+                                                          kMinQueueBytes, kMaxQueueBytes, help));
   }
 
   /// OTEL_SPAN_<suffix>, or else OTEL_<suffix>.
@@ -281,6 +288,8 @@ Config ReadConfig(config::Parser& parser, std::string service_name, std::string 
                                            "least level of the OpenTelemetry SDK's own messages"));
   config.queue_size = reader.Size("OTEL_BSP_MAX_QUEUE_SIZE", config.queue_size,
                                   "finished spans that wait at most; more are dropped and counted");
+  config.queue_bytes = reader.Bytes("TRACE_QUEUE_BYTES", config.queue_bytes,
+                                    "bytes that these spans take at most, in OTLP's encoding");
   config.batch_size = reader.Size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", config.batch_size, "spans in one export");
   if (config.batch_size > config.queue_size) {
     reader.Warn("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", std::to_string(config.batch_size),

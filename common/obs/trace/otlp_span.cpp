@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 
 #include "obs/text/utf8.h"
 #include "obs/trace/context.h"
+#include "obs/trace/otlp_fields.h"
+#include "obs/trace/wire.h"
 
 namespace obs::trace {
 namespace {
@@ -16,90 +19,8 @@ namespace otel = opentelemetry::trace;
 
 constexpr std::size_t kMaxTextBytes = 4096;
 
-// Field numbers of opentelemetry-proto 1.x.
-namespace field {
-constexpr int kRequestResourceSpans = 1;
-constexpr int kResourceSpansResource = 1;
-constexpr int kResourceSpansScopeSpans = 2;
-constexpr int kScopeSpansScope = 1;
-constexpr int kScopeSpansSpans = 2;
-constexpr int kResourceAttributes = 1;
-constexpr int kScopeName = 1;
-constexpr int kScopeVersion = 2;
-constexpr int kKeyValueKey = 1;
-constexpr int kKeyValueValue = 2;
-constexpr int kAnyString = 1;
-constexpr int kAnyBool = 2;
-constexpr int kAnyInt = 3;
-constexpr int kAnyDouble = 4;
-constexpr int kSpanTraceId = 1;
-constexpr int kSpanSpanId = 2;
-constexpr int kSpanTraceState = 3;
-constexpr int kSpanParentSpanId = 4;
-constexpr int kSpanName = 5;
-constexpr int kSpanKind = 6;
-constexpr int kSpanStart = 7;
-constexpr int kSpanEnd = 8;
-constexpr int kSpanAttributes = 9;
-constexpr int kSpanDroppedAttributes = 10;
-constexpr int kSpanStatus = 15;
-constexpr int kSpanFlags = 16;
-constexpr int kStatusMessage = 2;
-constexpr int kStatusCode = 3;
-}  // namespace field
-
-enum class WireType { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
-
-constexpr std::size_t VarintSize(std::uint64_t value) {
-  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
-}
-
-/// Of a `bytes` field whose number is below 16.
-constexpr std::size_t BytesSize(std::size_t size) { return 1 + VarintSize(size) + size; }
-
-void AppendVarint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) {
-    out += static_cast<char>(value | 0x80);
-  }
-  out += static_cast<char>(value);
-}
-
-void AppendTag(std::string& out, int number, WireType type) {
-  AppendVarint(out, static_cast<std::uint64_t>(number) << 3 | static_cast<std::uint64_t>(type));
-}
-
-void AppendInteger(std::string& out, int number, std::uint64_t value) {
-  AppendTag(out, number, WireType::kVarint);
-  AppendVarint(out, value);
-}
-
-template <typename Unsigned>
-void AppendFixed(std::string& out, int number, Unsigned value) {
-  AppendTag(out, number, sizeof(value) == 8 ? WireType::kFixed64 : WireType::kFixed32);
-  for (std::size_t i = 0; i < sizeof(value); ++i) {
-    out += static_cast<char>(value >> (8 * i));
-  }
-}
-
-/// The head of a field of `size` bytes, which must follow.
-void AppendHead(std::string& out, int number, std::size_t size) {
-  AppendTag(out, number, WireType::kBytes);
-  AppendVarint(out, size);
-}
-
-void AppendBytes(std::string& out, int number, std::string_view bytes) {
-  AppendHead(out, number, bytes.size());
-  out += bytes;
-}
-
-void AppendBytesUnlessEmpty(std::string& out, int number, std::string_view bytes) {
-  if (!bytes.empty()) {
-    AppendBytes(out, number, bytes);
-  }
-}
-
 /// Cut at kMaxTextBytes or `max_characters`, and what is not UTF-8 replaced by U+FFFD.
-std::string Repair(std::string_view text, std::size_t max_characters = kMaxTextBytes) {
+std::string Repair(std::string_view text, std::size_t max_characters) {
   std::string repaired;
   for (; !text.empty() && max_characters > 0; --max_characters) {
     const std::size_t length = text::Utf8SequenceLength(text);
@@ -113,41 +34,57 @@ std::string Repair(std::string_view text, std::size_t max_characters = kMaxTextB
   return repaired;
 }
 
+/// Without what is ASCII at its beginning, eight bytes at a time. Nearly all text is ASCII.
+std::string_view SkipAscii(std::string_view text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
+  for (std::uint64_t eight = 0; text.size() >= sizeof(eight); text.remove_prefix(sizeof(eight))) {
+    std::memcpy(&eight, text.data(), sizeof(eight));
+    if ((eight & kHighBits) != 0) {
+      break;
+    }
+  }
+  return text;
+}
+
 /// A character has a byte at least, so that few bytes are few characters.
 bool IsFit(std::string_view text, std::size_t max_characters) {
-  return text.size() <= std::min(kMaxTextBytes, max_characters) && text::IsUtf8(text);
+  return text.size() <= std::min(kMaxTextBytes, max_characters) && text::IsUtf8(SkipAscii(text));
 }
 
-/// A KeyValue field whose AnyValue is `head` and then `tail`.
-void AppendKeyValue(std::string& out, int number, std::string_view key, std::string_view head,
-                    std::string_view tail) {
-  const std::size_t value_size = head.size() + tail.size();
-  AppendHead(out, number, BytesSize(key.size()) + BytesSize(value_size));
-  AppendBytes(out, field::kKeyValueKey, key);
-  AppendHead(out, field::kKeyValueValue, value_size);
-  out.append(head).append(tail);
+std::string Fit(std::string_view text) {
+  return IsFit(text, kMaxTextBytes) ? std::string(text) : Repair(text, kMaxTextBytes);
 }
 
-void AppendText(std::string& out, int number, std::string_view key, std::string_view text) {
-  std::string head;
-  AppendHead(head, field::kAnyString, text.size());
-  AppendKeyValue(out, number, key, head, text);
+/// A KeyValue field whose AnyValue takes `any_size` bytes. `put` writes these.
+template <std::size_t kInline, typename Put>
+void AppendKeyValue(Bytes<kInline>& out, int number, std::string_view key, std::size_t any_size, Put put) {
+  const std::size_t size =
+      wire::BytesSize(field::kKeyValueKey, key.size()) + wire::BytesSize(field::kKeyValueValue, any_size);
+  char* to = out.Extend(wire::BytesSize(number, size));
+  to = wire::PutHead(to, number, size);
+  to = wire::PutBytes(to, field::kKeyValueKey, key);
+  put(wire::PutHead(to, field::kKeyValueValue, any_size));
+}
+
+template <std::size_t kInline>
+void AppendText(Bytes<kInline>& out, int number, std::string_view key, std::string_view text) {
+  AppendKeyValue(out, number, key, wire::BytesSize(field::kAnyString, text.size()),
+                 [&](char* to) { wire::PutBytes(to, field::kAnyString, text); });
 }
 
 /// Takes the alternatives of both variants of the SDK, AttributeValue and OwnedAttributeValue.
-template <typename Value>
-void AppendAttribute(std::string& out, int number, std::string_view key, const Value& value,
+template <std::size_t kInline, typename Value>
+void AppendAttribute(Bytes<kInline>& out, int number, std::string_view key, const Value& value,
                      std::size_t max_characters = kMaxTextBytes) {
-  std::string any;
-  if constexpr (std::is_same_v<Value, bool>) {
-    AppendInteger(any, field::kAnyBool, value);
-    AppendKeyValue(out, number, key, any, {});
+  if constexpr (std::is_same_v<Value, double>) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    AppendKeyValue(out, number, key, wire::FixedSize(field::kAnyDouble, bits),
+                   [&](char* to) { wire::PutFixed(to, field::kAnyDouble, bits); });
   } else if constexpr (std::is_integral_v<Value>) {
-    AppendInteger(any, field::kAnyInt, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));
-    AppendKeyValue(out, number, key, any, {});
-  } else if constexpr (std::is_same_v<Value, double>) {
-    AppendFixed(any, field::kAnyDouble, std::bit_cast<std::uint64_t>(value));
-    AppendKeyValue(out, number, key, any, {});
+    constexpr int kField = std::is_same_v<Value, bool> ? field::kAnyBool : field::kAnyInt;
+    const auto integer = static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
+    AppendKeyValue(out, number, key, wire::IntegerSize(kField, integer),
+                   [&](char* to) { wire::PutInteger(to, kField, integer); });
   } else if constexpr (std::is_constructible_v<nostd::string_view, const Value&>) {
     const std::string_view text = FromOtel(nostd::string_view(value));
     if (IsFit(text, max_characters)) {
@@ -158,30 +95,25 @@ void AppendAttribute(std::string& out, int number, std::string_view key, const V
   }
 }
 
-std::size_t ReadVarint(std::string_view bytes, std::size_t& at) {
-  std::size_t value = 0;
-  for (int shift = 0;; shift += 7) {
-    const auto byte = static_cast<unsigned char>(bytes[at++]);
-    value |= static_cast<std::size_t>(byte & 0x7F) << shift;
-    if (byte < 0x80) {
-      return value;
-    }
-  }
+/// Tells most keys apart at once.
+std::uint16_t Hash(std::string_view key) {
+  std::uint64_t end = 0;
+  const std::size_t size = std::min(key.size(), sizeof(end));
+  key.copy(reinterpret_cast<char*>(&end), size, key.size() - size);
+  return static_cast<std::uint16_t>((end + key.size()) * 0x9E3779B97F4A7C15 >> 48);
 }
 
 /// Takes the KeyValue with this key out of bytes that AppendKeyValue wrote. False when there is none.
-bool Erase(std::string& attributes, std::string_view key) {
-  for (std::size_t begin = 0; begin < attributes.size();) {
-    std::size_t at = begin + 1;
-    const std::size_t size = ReadVarint(attributes, at);
-    const std::size_t end = at + size;
-    ++at;  // the key's tag
-    const std::size_t key_size = ReadVarint(attributes, at);
-    if (std::string_view(attributes).substr(at, key_size) == key) {
-      attributes.erase(begin, end - begin);
+template <std::size_t kInline>
+bool Erase(Bytes<kInline>& attributes, std::string_view key) {
+  std::string_view rest = attributes.view();
+  while (const auto attribute = wire::TakeField(rest)) {
+    std::string_view pair = attribute->bytes;
+    if (wire::TakeField(pair)->bytes == key) {
+      const std::size_t end = attributes.view().size() - rest.size();
+      attributes.Erase(end - wire::BytesSize(field::kSpanAttributes, attribute->bytes.size()), end);
       return true;
     }
-    begin = end;
   }
   return false;
 }
@@ -224,17 +156,18 @@ void OtlpSpan::SetIdentity(const otel::SpanContext& span, otel::SpanId parent) n
 
 void OtlpSpan::SetAttribute(nostd::string_view key,
                             const opentelemetry::common::AttributeValue& value) noexcept {
-  if (attributes_.empty()) {
-    constexpr std::size_t kUsualBytes = 240;
-    attributes_.reserve(kUsualBytes);
-  } else if (Erase(attributes_, FromOtel(key))) {
-    --attribute_count_;
-  }
-  if (attribute_count_ >= limits_.attributes) {
+  const std::uint16_t hash = Hash(FromOtel(key));
+  const bool erased = MayHave(hash) && Erase(attributes_, FromOtel(key));
+  if (!erased && attribute_count_ >= limits_.attributes) {
     ++dropped_attributes_;
     return;
   }
-  ++attribute_count_;
+  if (!erased) {
+    if (attribute_count_ < hashes_.size()) {
+      hashes_[attribute_count_] = hash;
+    }
+    ++attribute_count_;
+  }
   nostd::visit(
       [&](const auto& alternative) {
         AppendAttribute(attributes_, field::kSpanAttributes, FromOtel(key), alternative,
@@ -243,67 +176,83 @@ void OtlpSpan::SetAttribute(nostd::string_view key,
       value);
 }
 
-void OtlpSpan::SetStatus(otel::StatusCode code, nostd::string_view description) noexcept {
-  status_ = code;
-  status_message_ = Repair(FromOtel(description));
+/// Whether there may be an attribute whose key has this hash. Nearly always a key is new, and then it need
+/// not be searched for.
+bool OtlpSpan::MayHave(std::uint16_t hash) const {
+  const std::size_t known = std::min(attribute_count_, hashes_.size());
+  return attribute_count_ > known ||
+         std::find(hashes_.begin(), hashes_.begin() + known, hash) != hashes_.begin() + known;
 }
 
-void OtlpSpan::SetName(nostd::string_view name) noexcept { name_ = Repair(FromOtel(name)); }
+void OtlpSpan::SetStatus(otel::StatusCode code, nostd::string_view description) noexcept {
+  status_ = code;
+  status_message_ = Fit(FromOtel(description));
+}
 
-void OtlpSpan::AppendTo(std::string& message) const {
-  AppendBytes(message, field::kSpanTraceId, View(trace_id_));
-  AppendBytes(message, field::kSpanSpanId, View(span_id_));
-  AppendBytesUnlessEmpty(message, field::kSpanTraceState, trace_state_);
+void OtlpSpan::SetName(nostd::string_view name) noexcept { name_ = Fit(FromOtel(name)); }
+
+void OtlpSpan::AppendTo(Message& message) const {
+  const auto start = static_cast<std::uint64_t>(start_.count());
+  const auto end = static_cast<std::uint64_t>((start_ + duration_).count());
+  const auto status = static_cast<std::uint64_t>(status_);
+  const bool has_status = status_ != otel::StatusCode::kUnset;
+  const std::string_view attributes = attributes_.view();
+  const auto size_unless_empty = [](int number, std::string_view bytes) {
+    return bytes.empty() ? 0 : wire::BytesSize(number, bytes.size());
+  };
+  const std::size_t status_size = size_unless_empty(field::kStatusMessage, status_message_) +
+                                  wire::IntegerSize(field::kStatusCode, status);
+  char* to = message.Extend(
+      wire::BytesSize(field::kSpanTraceId, trace_id_.size()) +
+      wire::BytesSize(field::kSpanSpanId, span_id_.size()) +
+      size_unless_empty(field::kSpanTraceState, trace_state_) +
+      (has_parent_ ? wire::BytesSize(field::kSpanParentSpanId, parent_id_.size()) : 0) +
+      wire::BytesSize(field::kSpanName, name_.size()) + wire::IntegerSize(field::kSpanKind, ToOtlp(kind_)) +
+      wire::FixedSize(field::kSpanStart, start) + wire::FixedSize(field::kSpanEnd, end) + attributes.size() +
+      (dropped_attributes_ > 0 ? wire::IntegerSize(field::kSpanDroppedAttributes, dropped_attributes_) : 0) +
+      (has_status ? wire::BytesSize(field::kSpanStatus, status_size) : 0) +
+      wire::FixedSize(field::kSpanFlags, std::uint32_t{flags_}));
+  to = wire::PutBytes(to, field::kSpanTraceId, View(trace_id_));
+  to = wire::PutBytes(to, field::kSpanSpanId, View(span_id_));
+  if (!trace_state_.empty()) {
+    to = wire::PutBytes(to, field::kSpanTraceState, trace_state_);
+  }
   if (has_parent_) {
-    AppendBytes(message, field::kSpanParentSpanId, View(parent_id_));
+    to = wire::PutBytes(to, field::kSpanParentSpanId, View(parent_id_));
   }
-  AppendBytes(message, field::kSpanName, name_);
-  AppendInteger(message, field::kSpanKind, ToOtlp(kind_));
-  AppendFixed(message, field::kSpanStart, static_cast<std::uint64_t>(start_.count()));
-  AppendFixed(message, field::kSpanEnd, static_cast<std::uint64_t>((start_ + duration_).count()));
-  message += attributes_;
+  to = wire::PutBytes(to, field::kSpanName, name_);
+  to = wire::PutInteger(to, field::kSpanKind, ToOtlp(kind_));
+  to = wire::PutFixed(to, field::kSpanStart, start);
+  to = wire::PutFixed(to, field::kSpanEnd, end);
+  to = wire::PutRaw(to, attributes);
   if (dropped_attributes_ > 0) {
-    AppendInteger(message, field::kSpanDroppedAttributes, dropped_attributes_);
+    to = wire::PutInteger(to, field::kSpanDroppedAttributes, dropped_attributes_);
   }
-  if (status_ != otel::StatusCode::kUnset) {
-    std::string status;
-    AppendBytesUnlessEmpty(status, field::kStatusMessage, status_message_);
-    AppendInteger(status, field::kStatusCode, static_cast<std::uint64_t>(status_));
-    AppendBytes(message, field::kSpanStatus, status);
+  if (has_status) {
+    to = wire::PutHead(to, field::kSpanStatus, status_size);
+    if (!status_message_.empty()) {
+      to = wire::PutBytes(to, field::kStatusMessage, status_message_);
+    }
+    to = wire::PutInteger(to, field::kStatusCode, status);
   }
-  AppendFixed(message, field::kSpanFlags, std::uint32_t{flags_});
+  wire::PutFixed(to, field::kSpanFlags, std::uint32_t{flags_});
 }
 
 OtlpOrigin::OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource_, std::string_view scope_name,
                        std::string_view scope_version) {
+  Bytes<1024> attributes;
   for (const auto& attribute : resource_.GetAttributes()) {
     nostd::visit(
         [&](const auto& alternative) {
-          AppendAttribute(resource, field::kResourceAttributes, attribute.first, alternative);
+          AppendAttribute(attributes, field::kResourceAttributes, attribute.first, alternative);
         },
         attribute.second);
   }
-  AppendBytes(scope, field::kScopeName, scope_name);
-  AppendBytes(scope, field::kScopeVersion, scope_version);
-}
-
-void AppendSpan(std::string& spans, const OtlpSpan& span) {
-  std::string message;
-  span.AppendTo(message);
-  AppendBytes(spans, field::kScopeSpansSpans, message);
-}
-
-std::string EncodeRequest(const OtlpOrigin& origin, std::string_view spans) {
-  const std::size_t scope_spans = BytesSize(origin.scope.size()) + spans.size();
-  const std::size_t resource_spans = BytesSize(origin.resource.size()) + BytesSize(scope_spans);
-  std::string request;
-  request.reserve(BytesSize(resource_spans));
-  AppendHead(request, field::kRequestResourceSpans, resource_spans);
-  AppendBytes(request, field::kResourceSpansResource, origin.resource);
-  AppendHead(request, field::kResourceSpansScopeSpans, scope_spans);
-  AppendBytes(request, field::kScopeSpansScope, origin.scope);
-  request += spans;
-  return request;
+  resource = attributes.view();
+  scope.resize(wire::BytesSize(field::kScopeName, scope_name.size()) +
+               wire::BytesSize(field::kScopeVersion, scope_version.size()));
+  wire::PutBytes(wire::PutBytes(scope.data(), field::kScopeName, scope_name), field::kScopeVersion,
+                 scope_version);
 }
 
 }  // namespace obs::trace

@@ -9,19 +9,24 @@
 #include <string>
 #include <string_view>
 
+#include "obs/trace/bytes.h"
+#include "obs/trace/trace_id.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
 
 /// What the SDK records a span into. Attributes are kept as the bytes that OTLP sends
-/// (opentelemetry-proto 1.x, trace.proto, protobuf wire format), so that a waiting span is small and
-/// exporting it is a copy.
+/// (opentelemetry-proto 1.x, trace.proto, protobuf wire format), so that ending a span is little more than a
+/// copy.
 ///
 /// Text becomes valid UTF-8 of at most 4096 bytes, and that of an attribute keeps to `limits` besides: a
 /// collector refuses the whole request for one bad byte.
 class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
  public:
-  explicit OtlpSpan(const SpanLimits& limits) : limits_(limits) {}
+  using Message = Bytes<1024>;
+
+  explicit OtlpSpan(const SpanLimits& limits)  // NOLINT(cppcoreguidelines-pro-type-member-init): hashes_
+      : limits_(limits) {}
 
   void SetIdentity(const opentelemetry::trace::SpanContext& span,
                    opentelemetry::trace::SpanId parent) noexcept override;
@@ -48,14 +53,18 @@ class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
   void SetInstrumentationScope(
       const opentelemetry::sdk::instrumentationscope::InstrumentationScope&) noexcept override {}
 
+  const TraceId& trace_id() const { return trace_id_; }
   /// Appends this span as a `Span` message.
-  void AppendTo(std::string& message) const;
+  void AppendTo(Message& message) const;
 
  private:
+  bool MayHave(std::uint16_t hash) const;
+
   SpanLimits limits_;
   std::size_t attribute_count_ = 0;
   std::size_t dropped_attributes_ = 0;
-  std::array<char, 16> trace_id_{};
+  std::array<std::uint16_t, 32> hashes_;  ///< of the keys of the first attributes
+  TraceId trace_id_{};
   std::array<char, 8> span_id_{};
   std::array<char, 8> parent_id_{};
   bool has_parent_ = false;
@@ -67,22 +76,16 @@ class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
   std::string name_;
   std::string status_message_;
   std::string trace_state_;
-  std::string attributes_;  ///< `attributes` fields of a Span message
+  Bytes<384> attributes_;  ///< `attributes` fields of a Span message
 };
 
-/// The bytes of an ExportTraceServiceRequest before its spans: the `Resource` and the `InstrumentationScope`.
+/// What precedes the spans of an ExportTraceServiceRequest.
 struct OtlpOrigin {
   OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource_, std::string_view scope_name,
              std::string_view scope_version);
 
-  std::string resource;
-  std::string scope;
+  std::string resource;  ///< a `Resource` message
+  std::string scope;     ///< an `InstrumentationScope` message
 };
-
-/// Appends one span to the bytes that EncodeRequest takes.
-void AppendSpan(std::string& spans, const OtlpSpan& span);
-
-/// An ExportTraceServiceRequest.
-std::string EncodeRequest(const OtlpOrigin& origin, std::string_view spans);
 
 }  // namespace obs::trace

@@ -120,7 +120,7 @@ Context Propagator::Extract(const Get& header) const {
   const otel::SpanContext span = otel::GetSpan(found)->GetContext();
   auto baggage = impl_->baggage ? ReadBaggage(header("baggage")) : nullptr;
   if (span.IsValid() || baggage) {
-    result.state_ = std::make_shared<const Context::State>(Context::State{span, std::move(baggage)});
+    result = Context(std::make_shared<const Context::State>(span, std::move(baggage)));
   }
   return result;
 }

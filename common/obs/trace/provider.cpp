@@ -1,54 +1,30 @@
 #include <fmt/format.h>
 #include <opentelemetry/sdk/resource/resource.h>
 #include <opentelemetry/sdk/resource/resource_detector.h>
-#include <opentelemetry/sdk/trace/samplers/always_off_factory.h>
-#include <opentelemetry/sdk/trace/samplers/always_on_factory.h>
-#include <opentelemetry/sdk/trace/samplers/parent_factory.h>
-#include <opentelemetry/sdk/trace/samplers/trace_id_ratio_factory.h>
 #include <opentelemetry/sdk/trace/tracer_provider.h>
 #include <opentelemetry/sdk/trace/tracer_provider_factory.h>
 
-#include <future>
-#include <mutex>
+#include <cstdint>
 #include <random>
-#include <thread>
+#include <utility>
+#include <vector>
 
 #include "obs/metrics/registry.h"
-#include "obs/trace/buffer_processor.h"
+#include "obs/trace/buffer.h"
+#include "obs/trace/console.h"
 #include "obs/trace/context.h"
-#include "obs/trace/exporter.h"
 #include "obs/trace/list.h"
-#include "obs/trace/pipeline.h"
+#include "obs/trace/otlp_exporter.h"
+#include "obs/trace/otlp_reader.h"
+#include "obs/trace/processor.h"
 #include "obs/trace/propagation.h"
+#include "obs/trace/sampler.h"
 #include "obs/trace/sdk_log.h"
 
 namespace obs::trace {
 namespace {
 
 namespace sdk = opentelemetry::sdk;
-
-using Accounts = std::vector<std::shared_ptr<Account>>;
-using Processors = std::vector<std::unique_ptr<sdk::trace::SpanProcessor>>;
-
-std::unique_ptr<sdk::trace::Sampler> MakeRootSampler(std::string_view name, double ratio) {
-  if (name == "always_off") {
-    return sdk::trace::AlwaysOffSamplerFactory::Create();
-  }
-  if (name == "traceidratio") {
-    return sdk::trace::TraceIdRatioBasedSamplerFactory::Create(ratio);
-  }
-  return sdk::trace::AlwaysOnSamplerFactory::Create();
-}
-
-std::unique_ptr<sdk::trace::Sampler> MakeSampler(const Config& config) {
-  constexpr std::string_view kParentBased = "parentbased_";
-  const std::string_view name = config.sampler;
-  if (!name.starts_with(kParentBased)) {
-    return MakeRootSampler(name, config.sampler_ratio);
-  }
-  return sdk::trace::ParentBasedSamplerFactory::Create(
-      MakeRootSampler(name.substr(kParentBased.size()), config.sampler_ratio));
-}
 
 /// A random UUID (RFC 9562, version 4).
 std::string MakeUuid() {
@@ -80,46 +56,56 @@ sdk::resource::Resource MakeResource(const Config& config) {
   return ConfiguredResource(std::move(attributes)).Detect();
 }
 
-/// One pipeline for each exporter named.
-Processors MakeProcessors(const Config& config, const sdk::resource::Resource& resource,
-                          const log::Logger& logger, Accounts& accounts) {
-  Processors processors;
-  const auto add = [&](std::unique_ptr<Exporter> exporter) {
-    accounts.push_back(std::make_shared<Account>(config.queue_size));
-    processors.push_back(MakePipeline(std::move(exporter), config, accounts.back()));
-  };
-  ForEachItem(config.exporter, ',', [&](std::string_view name) {
-    if (name == "otlp") {
-      add(MakeOtlpExporter(config, resource, logger));
-    } else if (name == "console") {
-      add(MakeConsoleExporter(logger));
-    }
-  });
-  return processors;
-}
+class BufferSink final : public SpanSink {
+ public:
+  explicit BufferSink(Buffer& buffer) : buffer_(buffer) {}
+  void Take(const TraceId& trace, std::string_view message) noexcept override {
+    buffer_.Add(Buffer::Kind::kSpan, trace, message);
+  }
 
-/// The registry may outlive the provider, hence the copies of the accounts.
-void AddMetrics(metrics::Registry& registry, const Accounts& accounts) {
-  const auto sum = [&accounts](auto member) {
-    return [accounts, member] {
-      double total = 0;
-      for (const auto& account : accounts) {
-        total += static_cast<double>(((*account).*member)());
-      }
-      return total;
-    };
+ private:
+  Buffer& buffer_;
+};
+
+/// What the configured exporters count. The registry may outlive the provider, hence the shared ownership.
+struct Sources {
+  std::shared_ptr<SpanQueue> queue;  ///< null without OTLP
+  std::shared_ptr<Console> console;  ///< null without it
+
+  double Sum(std::uint64_t SpanCounters::*member) const {
+    return static_cast<double>((queue ? queue->counters().*member : 0) +
+                               (console ? console->counters().*member : 0));
+  }
+};
+
+void AddMetrics(metrics::Registry& registry, const Sources& sources) {
+  const auto sum = [&sources](std::uint64_t SpanCounters::*member) {
+    return [sources, member] { return sources.Sum(member); };
   };
   registry.AddCallbackCounter("otel_sdk_exporter_span_exported_total", "Spans that the exporter delivered.",
-                              sum(&Account::exported));
+                              sum(&SpanCounters::exported));
   registry.AddCallbackCounter("otel_sdk_exporter_span_failed_total",
                               "Spans lost because their export failed or was given up.",
-                              sum(&Account::failed));
+                              sum(&SpanCounters::failed));
   registry.AddCallbackCounter("otel_sdk_processor_span_dropped_total",
-                              "Spans lost because the queue was full or closed.", sum(&Account::dropped));
+                              "Spans lost because the queue was full or closed.",
+                              sum(&SpanCounters::dropped));
   registry.AddCallbackGauge("otel_sdk_processor_span_queue_size",
-                            "Finished spans that wait for the exporter.", sum(&Account::waiting));
-  registry.AddCallbackGauge("otel_sdk_processor_span_queue_capacity", "Finished spans that can wait.",
-                            sum(&Account::capacity));
+                            "Finished spans that wait for the exporter or for the collector's answer.",
+                            sum(&SpanCounters::waiting));
+  registry.AddCallbackGauge(
+      "otel_sdk_processor_span_queue_capacity", "Finished spans that can wait.",
+      [queue = sources.queue] { return queue ? static_cast<double>(queue->capacity()) : 0; });
+  registry.AddCallbackCounter(
+      "otel_sdk_sampler_trace_unsampled_total",
+      "Traces not begun here because too many spans waited for the collector.",
+      [queue = sources.queue] { return queue ? static_cast<double>(queue->unsampled_traces()) : 0; });
+}
+
+bool Names(std::string_view list, std::string_view wanted) {
+  bool found = false;
+  ForEachItem(list, ',', [&](std::string_view item) { found = found || item == wanted; });
+  return found;
 }
 
 }  // namespace
@@ -127,25 +113,38 @@ void AddMetrics(metrics::Registry& registry, const Accounts& accounts) {
 struct Provider::Impl {
   std::chrono::milliseconds default_deadline{0};
   std::unique_ptr<SdkLog> log;
-  Accounts accounts;
+  std::unique_ptr<OtlpExporter> otlp;  ///< null without OTLP
+  Sources sources;
   std::shared_ptr<sdk::trace::TracerProvider> sdk;  ///< null when the SDK is disabled
   Tracer tracer;
   Propagator propagator;
-  std::once_flag stopping;
-  std::shared_future<void> stopped;
 
-  void BeginStop();
+  std::shared_ptr<sdk::trace::TracerProvider> MakeSdk(const Config& config, const log::Logger& logger,
+                                                      Buffer* buffer);
 };
 
-/// The SDK's Shutdown knows no deadline, so it runs on a thread of its own, and that thread shares the SDK:
-/// when a collector never answers, nobody has to wait for it, and nothing is destroyed under it.
-void Provider::Impl::BeginStop() {
-  std::promise<void> done;
-  stopped = done.get_future().share();
-  std::thread([provider = sdk, done = std::move(done)]() mutable {
-    provider->Shutdown();
-    done.set_value();
-  }).detach();
+std::shared_ptr<sdk::trace::TracerProvider> Provider::Impl::MakeSdk(const Config& config,
+                                                                    const log::Logger& logger,
+                                                                    Buffer* buffer) {
+  const sdk::resource::Resource resource = MakeResource(config);
+  std::vector<std::shared_ptr<SpanSink>> sinks;
+  if (Names(config.exporter, "otlp")) {
+    otlp = std::make_unique<OtlpExporter>(config, resource, logger);
+    sinks.push_back(sources.queue = otlp->queue());
+  }
+  if (Names(config.exporter, "console")) {
+    sinks.push_back(sources.console = std::make_shared<Console>(logger));
+  }
+  if (buffer != nullptr) {
+    buffer->SetResource(ResourceJson(OtlpOrigin(resource, "", "").resource));
+    sinks.push_back(std::make_shared<BufferSink>(*buffer));
+  }
+  std::vector<std::unique_ptr<sdk::trace::SpanProcessor>> processors;
+  if (!sinks.empty()) {
+    processors.push_back(MakeProcessor(config.limits, std::move(sinks)));
+  }
+  return sdk::trace::TracerProviderFactory::Create(std::move(processors), resource,
+                                                   MakeSampler(config, sources.queue));
 }
 
 Provider::Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger,
@@ -156,15 +155,11 @@ Provider::Provider(const Config& config, metrics::Registry& registry, const log:
   auto tracer = std::make_shared<Tracer::Impl>();
   if (!config.disabled) {
     impl_->log = std::make_unique<SdkLog>(logger, config.log_level);
-    const sdk::resource::Resource resource = MakeResource(config);
-    Processors processors = MakeProcessors(config, resource, logger, impl_->accounts);
-    if (buffer != nullptr) processors.push_back(MakeBufferProcessor(*buffer, resource));
-    impl_->sdk =
-        sdk::trace::TracerProviderFactory::Create(std::move(processors), resource, MakeSampler(config));
+    impl_->sdk = impl_->MakeSdk(config, logger, buffer);
     tracer->sdk = impl_->sdk->GetTracer("obs", config.service_version);
   }
   impl_->tracer.impl_ = std::move(tracer);
-  AddMetrics(registry, impl_->accounts);
+  AddMetrics(registry, impl_->sources);
 }
 
 Provider::~Provider() { Shutdown(impl_->default_deadline); }
@@ -174,17 +169,10 @@ Tracer Provider::tracer() const { return impl_->tracer; }
 const Propagator& Provider::propagator() const { return impl_->propagator; }
 
 bool Provider::Shutdown(std::chrono::milliseconds deadline) {
-  if (!impl_->sdk) {
-    return true;
+  if (impl_->sources.console) {
+    impl_->sources.console->Close();
   }
-  std::call_once(impl_->stopping, [this] { impl_->BeginStop(); });
-  if (impl_->stopped.wait_for(deadline) == std::future_status::ready) {
-    return true;
-  }
-  for (const auto& account : impl_->accounts) {
-    account->Abandon();
-  }
-  return false;
+  return !impl_->otlp || impl_->otlp->Shutdown(deadline);
 }
 
 }  // namespace obs::trace

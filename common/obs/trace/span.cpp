@@ -6,9 +6,11 @@
 #include <opentelemetry/trace/span_startoptions.h>
 
 #include <array>
+#include <utility>
 
 #include "obs/metrics/registry.h"
 #include "obs/trace/context.h"
+#include "obs/trace/hex.h"
 
 namespace obs::trace {
 namespace {
@@ -79,10 +81,9 @@ otel::SpanContext WithOwnDecision(const otel::SpanContext& span, bool recording)
   return {span.trace_id(), span.span_id(), otel::TraceFlags(flags), false, span.trace_state()};
 }
 
-void AppendHex(std::string& text, std::uint8_t byte) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  text += kDigits[byte >> 4];
-  text += kDigits[byte & 0xF];
+template <std::size_t kSize>
+std::string_view View(nostd::span<const std::uint8_t, kSize> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), kSize};
 }
 
 }  // namespace
@@ -90,8 +91,10 @@ void AppendHex(std::string& text, std::uint8_t byte) {
 log::Correlation Correlate(const otel::SpanContext& span) {
   log::Correlation correlation;
   if (span.IsValid()) {
-    span.trace_id().ToLowerBase16(nostd::span<char, 32>{correlation.trace_id.data(), 32});
-    span.span_id().ToLowerBase16(nostd::span<char, 16>{correlation.span_id.data(), 16});
+    const otel::TraceId trace_id = span.trace_id();
+    const otel::SpanId span_id = span.span_id();
+    PutHex(correlation.trace_id.data(), View(trace_id.Id()));
+    PutHex(correlation.span_id.data(), View(span_id.Id()));
     correlation.trace_flags = span.trace_flags().flags();
   }
   return correlation;
@@ -104,29 +107,48 @@ std::string TraceResponse(const log::Correlation& correlation) {
   std::string value = "00-";
   value.reserve(55);
   value.append(correlation.trace_id_view()).append("-").append(correlation.span_id_view()).append("-");
-  AppendHex(value, correlation.trace_flags);
+  value += ToHex({reinterpret_cast<const char*>(&correlation.trace_flags), 1});
   return value;
 }
 
 Context::Context() = default;
 
+Context::Context(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
 bool Context::valid() const { return state_ && state_->span.IsValid(); }
 
 bool Context::sampled() const { return state_ && state_->span.IsSampled(); }
 
-struct Span::Impl {
-  nostd::shared_ptr<otel::Span> sdk;  ///< null when the SDK is disabled
-  Context context;
-  log::Correlation correlation;
-  bool recording = false;
+/// A span is at once the context of those below it, so that it costs one allocation. They keep it alive, but
+/// not the SDK's span, which goes when this one ends.
+struct Span::Impl : Context::State {
+  Impl(otel::SpanContext identity, std::shared_ptr<const std::string> baggage_,
+       nostd::shared_ptr<otel::Span> recorded)
+      : State(std::move(identity), std::move(baggage_)),
+        correlation(Correlate(span)),
+        sdk(std::move(recorded)) {}
+
+  const log::Correlation correlation;
+  nostd::shared_ptr<otel::Span> sdk;  ///< null unless it records
 };
 
 Span::Span() = default;
-Span::Span(Span&&) noexcept = default;
-Span& Span::operator=(Span&&) noexcept = default;
-Span::~Span() = default;  // the SDK's span ends itself
 
-bool Span::recording() const { return impl_ && impl_->recording; }
+Span::Span(Span&& other) noexcept
+    : context_(std::move(other.context_)), impl_(std::exchange(other.impl_, nullptr)) {}
+
+Span& Span::operator=(Span&& other) noexcept {
+  if (this != &other) {
+    End();
+    context_ = std::move(other.context_);
+    impl_ = std::exchange(other.impl_, nullptr);
+  }
+  return *this;
+}
+
+Span::~Span() { End(); }
+
+bool Span::recording() const { return impl_ != nullptr && impl_->sdk; }
 
 void Span::Set(const Attribute& attribute) {
   if (recording()) {
@@ -149,23 +171,19 @@ void Span::Fail(std::string_view error_type, std::string_view description) {
 
 void Span::End() {
   if (recording()) {
-    impl_->sdk->End();
-    impl_->recording = false;
+    impl_->sdk = nullptr;  // the SDK's span ends itself
   }
 }
 
-const Context& Span::context() const {
-  static const Context kNone;
-  return impl_ ? impl_->context : kNone;
-}
+const Context& Span::context() const { return context_; }
 
 const log::Correlation& Span::correlation() const {
   static const log::Correlation kNone;
-  return impl_ ? impl_->correlation : kNone;
+  return impl_ != nullptr ? impl_->correlation : kNone;
 }
 
 metrics::Exemplar Span::exemplar() const {
-  if (!context().sampled()) {
+  if (impl_ == nullptr || !context_.sampled()) {
     return {};
   }
   return {impl_->correlation.trace_id_view(), impl_->correlation.span_id_view()};
@@ -176,25 +194,28 @@ Span Tracer::Start(std::string_view name, Kind kind, const Context& parent, Attr
   if (!impl_) {
     return span;
   }
-  span.impl_ = std::make_unique<Span::Impl>();
-  if (!impl_->sdk) {  // a disabled SDK hands on what came in, so that the trace goes on behind this process
-    span.impl_->context = parent;
-  } else {
+  const auto baggage = parent.state_ ? parent.state_->baggage : nullptr;
+  std::shared_ptr<Span::Impl> impl;
+  if (impl_->sdk) {
     otel::StartSpanOptions options;
     options.kind = ToOtel(kind);
     if (parent.valid()) {
       options.parent = parent.state_->span;
     }
-    span.impl_->sdk =
-        impl_->sdk->StartSpan(trace::ToOtel(name), AttributeView(attributes), NoLinks(), options);
-    span.impl_->recording = span.impl_->sdk->IsRecording();
-    span.impl_->context.state_ = std::make_shared<const Context::State>(
-        Context::State{WithOwnDecision(span.impl_->sdk->GetContext(), span.impl_->recording),
-                       parent.state_ ? parent.state_->baggage : nullptr});
+    auto sdk = impl_->sdk->StartSpan(trace::ToOtel(name), AttributeView(attributes), NoLinks(), options);
+    const bool recording = sdk->IsRecording();
+    otel::SpanContext identity = WithOwnDecision(sdk->GetContext(), recording);
+    if (!recording) {
+      sdk = nullptr;
+    }
+    impl = std::make_shared<Span::Impl>(std::move(identity), baggage, std::move(sdk));
+  } else if (parent.state_) {  // a disabled SDK hands on what came in: the trace goes on behind this process
+    impl = std::make_shared<Span::Impl>(parent.state_->span, baggage, nostd::shared_ptr<otel::Span>());
+  } else {
+    return span;
   }
-  if (span.impl_->context.valid()) {
-    span.impl_->correlation = Correlate(span.impl_->context.state_->span);
-  }
+  span.impl_ = impl.get();
+  span.context_ = Context(std::move(impl));
   return span;
 }
 

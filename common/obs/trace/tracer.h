@@ -45,6 +45,7 @@ class Context {
   friend class Tracer;
   friend class Propagator;
   struct State;
+  explicit Context(std::shared_ptr<const State> state);
   std::shared_ptr<const State> state_;
 };
 
@@ -75,7 +76,9 @@ class Span {
  private:
   friend class Tracer;
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+
+  Context context_;  ///< owns impl_
+  Impl* impl_ = nullptr;
 };
 
 /// Starts spans. A cheap handle, thread-safe, must not outlive its provider.
@@ -125,6 +128,7 @@ struct Config {
   std::string propagators = "tracecontext,baggage";  ///< OTEL_PROPAGATORS, comma-separated
   log::Level log_level = log::Level::kWarn;          ///< OTEL_LOG_LEVEL: of the SDK's own messages
   std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
+  std::size_t queue_bytes = std::size_t{4} << 20;    ///< TRACE_QUEUE_BYTES: of the same spans, encoded
   std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
   std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
   SpanLimits limits{};
@@ -147,10 +151,13 @@ struct Config {
 Config ReadConfig(config::Parser& parser, std::string service_name, std::string service_version,
                   std::vector<std::string>& warnings);
 
-/// Owns the SDK with its sampler and batch processor, the OTLP/HTTP exporter, and metrics about itself
-/// (`otel_sdk_exporter_span_exported_total`, `…_failed_total`, `otel_sdk_processor_span_dropped_total`,
-/// `otel_sdk_processor_span_queue_size`, `otel_sdk_processor_span_queue_capacity`). Losing the collector
-/// never slows a request and never grows memory beyond the queue. Thread-safe.
+/// Owns the SDK with its sampler, the queue of finished spans and the OTLP/HTTP exporter, and metrics about
+/// itself (`otel_sdk_exporter_span_exported_total`, `…_failed_total`,
+/// `otel_sdk_processor_span_dropped_total`, `otel_sdk_processor_span_queue_size`,
+/// `otel_sdk_processor_span_queue_capacity`, `otel_sdk_sampler_trace_unsampled_total`). Losing the collector
+/// never slows a request and never grows memory beyond the queue: when that is three quarters full, no trace
+/// begins in this process, and when it is nearly full, it loses traces that began elsewhere, as a whole where
+/// it can. Thread-safe.
 class Provider {
  public:
   /// `buffer` gets every span as well, exported or not; it must outlive the provider.
@@ -163,8 +170,8 @@ class Provider {
   Tracer tracer() const;
   const Propagator& propagator() const;
 
-  /// Exports what is queued and stops. False when the deadline passed first: the SDK's thread may then still
-  /// be busy, and the caller should end the process with std::_Exit rather than wait in static destructors.
+  /// Exports what is queued and stops. False when the deadline passed first; what was left is then lost and
+  /// counted.
   bool Shutdown(std::chrono::milliseconds deadline);
 
  private:

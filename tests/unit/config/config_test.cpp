@@ -1,9 +1,14 @@
 #include "obs/config/config.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <map>
+#include <stdexcept>
+#include <string>
 
 namespace obs::config {
 namespace {
@@ -109,6 +114,54 @@ TEST(HandleArguments, PrintsTheTableForHelpAndTheBuildForVersion) {
   EXPECT_EXIT(run(help), testing::ExitedWithCode(0), "");
   EXPECT_EXIT(run(version), testing::ExitedWithCode(0), "");
   EXPECT_EXIT(run(typo), testing::ExitedWithCode(1), "unknown argument '--hlep'");
+}
+
+/// Makes `fd` one that takes no byte, as on a full disk.
+void Fill(int fd) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  dup2(full, fd);
+}
+
+/// Runs Main() as the program's own main() does, and ends with its status.
+template <typename Read>
+[[noreturn]] void RunMain(std::string argument, Read read) {
+  std::string name = "die-service";
+  char* argv[] = {name.data(), argument.data()};
+  const int argc = argument.empty() ? 1 : 2;
+  std::exit(Main<int>(
+      argc, argv, {"die-service", "1.2.3", "Serves dice."}, read, +[](const int&) { return 0; }));
+}
+
+int ReadNothing(Parser& /*parser*/) { return 0; }
+int ReadAFault(Parser& parser) {
+  parser.Fault("PORT", "must be set");
+  return 0;
+}
+int ThrowASentence(Parser& /*parser*/) { throw std::runtime_error("the file of secrets cannot be read"); }
+int ThrowANumber(Parser& /*parser*/) { throw 7; }
+
+TEST(Main, EndsWithStatusOneWhenItsAnswerCannotBeWritten) {
+  for (const char* argument : {"--help", "--version"}) {
+    EXPECT_EXIT((Fill(STDOUT_FILENO), RunMain(argument, &ReadNothing)), testing::ExitedWithCode(1),
+                "die-service: standard output cannot be written: No space left on device");
+  }
+}
+
+TEST(Main, EndsWithStatusOneWhenNobodyCanBeTold) {
+  for (const char* argument : {"", "--help", "--nonsense"}) {
+    EXPECT_EXIT((Fill(STDOUT_FILENO), Fill(STDERR_FILENO), RunMain(argument, &ReadAFault)),
+                testing::ExitedWithCode(1), "");
+    EXPECT_EXIT((Fill(STDOUT_FILENO), Fill(STDERR_FILENO), RunMain(argument, &ThrowASentence)),
+                testing::ExitedWithCode(1), "");
+  }
+}
+
+TEST(Main, SaysWhyTheConfigurationCannotBeRead) {
+  for (const char* argument : {"", "--help"}) {
+    EXPECT_EXIT(RunMain(argument, &ThrowASentence), testing::ExitedWithCode(1),
+                "^die-service: the file of secrets cannot be read\n$");
+    EXPECT_EXIT(RunMain(argument, &ThrowANumber), testing::ExitedWithCode(1), "^die-service: failed.*\n$");
+  }
 }
 
 TEST(ExitOnFaults, PrintsAllFaultsAndExitsOne) {

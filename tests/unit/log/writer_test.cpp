@@ -102,12 +102,18 @@ std::vector<std::string> Split(const std::string& text) {
   return lines;
 }
 
-/// Writes until the kernel takes no more, which needs a reader that reads nothing.
-void FillUp(Writer& writer, const std::string& line) {
-  EXPECT_TRUE(Eventually([&] {
+/// Writes until the kernel takes no more and the writer's own room of kSmall is full, which needs a reader
+/// that reads nothing.
+void FillUp(Writer& writer, const Channel& channel, const std::string& line) {
+  const auto fill = [&] {
     for (std::size_t bytes = 0; bytes < kSmall; bytes += line.size()) writer.Write(line);
-    return !writer.Flush(200ms);
+  };
+  EXPECT_TRUE(Eventually([&] {
+    fill();
+    pollfd ready{channel.in(), POLLOUT, 0};
+    return poll(&ready, 1, 0) == 0;
   }));
+  fill();
 }
 
 TEST(Writer, DeliversLinesInTheirOrder) {
@@ -202,7 +208,7 @@ class WriterTo : public testing::TestWithParam<Channel::Kind> {};
 TEST_P(WriterTo, AStuckReaderCostsLinesButNoTime) {
   Channel channel(GetParam());
   Writer writer(channel.in(), kSmall);
-  FillUp(writer, Line(100));
+  FillUp(writer, channel, Line(100));
   const std::uint64_t before = writer.lines_dropped();
   const support::Stopwatch watch;
   for (int i = 0; i < 10000; ++i) writer.Write(Line(100));
@@ -214,7 +220,7 @@ TEST_P(WriterTo, AStuckReaderCostsLinesButNoTime) {
 TEST_P(WriterTo, AStuckReaderIsGivenOneSecondAtTheEnd) {
   Channel channel(GetParam());
   auto writer = std::make_unique<Writer>(channel.in(), kSmall);
-  FillUp(*writer, Line(100));
+  FillUp(*writer, channel, Line(100));
   const support::Stopwatch watch;
   writer.reset();
   EXPECT_LT(watch.elapsed(), 3s);
@@ -227,7 +233,7 @@ TEST_P(WriterTo, AReaderThatWasStuckGetsOnlyWholeLines) {
   std::thread reader;
   {
     Writer writer(channel.in(), kSmall);
-    FillUp(writer, Line(5000));  // longer than what a pipe takes in one piece
+    FillUp(writer, channel, Line(5000));  // longer than what a pipe takes in one piece
     reader = std::thread([&] { text = channel.ReadAll(); });
     EXPECT_TRUE(writer.Flush(support::kPatience));
     written = writer.lines_written();

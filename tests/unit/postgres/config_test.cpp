@@ -36,6 +36,7 @@ TEST(Config, ReadsTheEnvironment) {
                             {"PGDATABASE", "dicedb"},
                             {"PGUSER", "diceuser"},
                             {"DATABASE_POOL_SIZE", "4"},
+                            {"DATABASE_POOL_QUEUE", "50"},
                             {"DATABASE_POOL_TIMEOUT", "250ms"},
                             {"DATABASE_STATEMENT_TIMEOUT", "3s"},
                             {"DATABASE_CONNECT_TIMEOUT", "1500ms"},
@@ -47,6 +48,7 @@ TEST(Config, ReadsTheEnvironment) {
   EXPECT_EQ(config.database, "dicedb");
   EXPECT_EQ(config.user, "diceuser");
   EXPECT_EQ(config.pool_size, 4u);
+  EXPECT_EQ(config.max_waiting, 50u);
   EXPECT_EQ(config.acquire_timeout, 250ms);
   EXPECT_EQ(config.statement_timeout, 3s);
   EXPECT_EQ(config.connect_timeout, 2s) << "libpq counts whole seconds";

@@ -1,10 +1,13 @@
 #include "obs/postgres/pool.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -13,12 +16,15 @@
 #include <thread>
 #include <vector>
 
+#include "obs/async/all.h"
+#include "obs/async/run.h"
 #include "obs/log/writer.h"
 #include "support/eventually.h"
 #include "support/exposition.h"
 #include "support/json.h"
 #include "support/memory_file.h"
 #include "support/postgres_server.h"
+#include "support/sanitized.h"
 #include "support/temporary_file.h"
 
 namespace obs::postgres {
@@ -59,6 +65,52 @@ const Statement kSleep{
     .collection = "pg_sleep",
 };
 
+const Statement kSession{
+    .name = "session",
+    .sql = "SELECT pg_backend_pid()",
+    .query_type = "session",
+    .operation = "SELECT",
+    .collection = "pg_backend_pid",
+};
+const Statement kInsert{
+    .name = "insert",
+    .sql = "INSERT INTO notes VALUES ('x')",
+    .query_type = "insert",
+    .operation = "INSERT",
+    .collection = "notes",
+};
+
+/// Named by its text.
+Statement Select(const std::string& sql) {
+  return {.name = sql, .sql = sql, .query_type = "other", .operation = "SELECT", .collection = "other"};
+}
+
+template <typename T>
+async::Task<std::vector<T>> Together(std::vector<async::Task<T>> tasks) {
+  co_return co_await async::All<T>(std::move(tasks));
+}
+
+std::size_t Threads() {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+}
+
+/// What is written on standard error while this lives.
+class CapturedErrors {
+ public:
+  CapturedErrors() { dup2(file_.fd(), STDERR_FILENO); }
+  ~CapturedErrors() {
+    dup2(before_, STDERR_FILENO);
+    close(before_);
+  }
+  CapturedErrors(const CapturedErrors&) = delete;
+  CapturedErrors& operator=(const CapturedErrors&) = delete;
+  std::string Text() const { return file_.Text(); }
+
+ private:
+  const support::MemoryFile file_;
+  const int before_ = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+};
+
 /// A pool on a server of its own, and everything that it tells about itself.
 class PoolTest : public testing::Test {
  protected:
@@ -85,7 +137,8 @@ class PoolTest : public testing::Test {
 
   void Open() {
     provider_.emplace(trace_config_, registry_, logger_);
-    pool_ = std::make_unique<Pool>(config_, logger_, registry_, provider_->tracer());
+    tracer_ = provider_->tracer();
+    pool_ = std::make_unique<Pool>(config_, telemetry_);
   }
   void OpenReady() {
     Open();
@@ -103,21 +156,66 @@ class PoolTest : public testing::Test {
   }
   std::string UnreadyReason() { return pool_->Unready().value_or(""); }
 
-  Rows Query(const Statement& statement, const std::vector<std::string>& parameters = {}) {
-    return pool_->Query(statement, parameters, trace::Context(), logger_);
+  /// A query with a scope of its own.
+  static async::Task<Rows> Ask(Pool& pool, const Telemetry& telemetry, async::Loop& loop,
+                               const Statement& statement, std::vector<std::string> parameters,
+                               Deadline deadline = Deadline::max()) {
+    Activity activity;
+    Scope scope(telemetry, loop, trace::Span(), deadline, activity);
+    co_return co_await pool.Query(statement, std::move(parameters), scope);
   }
-  /// The type of the error that a query ends with; empty when it succeeds.
-  std::string ErrorOf(const Statement& statement, const std::vector<std::string>& parameters = {}) {
+  async::Task<Rows> Ask(const Statement& statement, std::vector<std::string> parameters = {},
+                        Deadline deadline = Deadline::max()) {
+    return Ask(*pool_, telemetry_, loop_.loop(), statement, std::move(parameters), deadline);
+  }
+  Rows Query(const Statement& statement, std::vector<std::string> parameters = {}) {
+    return loop_.Run(Ask(statement, std::move(parameters)));
+  }
+  /// The type of the error that a task ends with; empty when it succeeds.
+  static async::Task<std::string> ErrorOf(async::Task<Rows> query) {
     try {
-      Query(statement, parameters);
-      return "";
+      co_await query;
     } catch (const Error& error) {
-      return error.type();
+      co_return error.type();
     }
+    co_return "";
+  }
+  std::string ErrorOf(const Statement& statement, std::vector<std::string> parameters = {},
+                      Deadline deadline = Deadline::max()) {
+    return loop_.Run(ErrorOf(Ask(statement, std::move(parameters), deadline)));
   }
 
+  /// A query under way, while the test does something else.
+  class Started final : private async::Root::Listener {
+   public:
+    Started(PoolTest& test, const Statement& statement, std::vector<std::string> parameters = {})
+        : loop_(test.loop_) {
+      root_.Start(Keep(ErrorOf(test.Ask(statement, std::move(parameters))), error_), *this);
+    }
+    void Cancel() { root_.Cancel(); }
+    bool over() const { return !root_.running(); }
+    /// The type of its error; empty when it has succeeded.
+    std::string Finish() {
+      loop_.RunUntil([this] { return over(); });
+      return error_;
+    }
+
+   private:
+    static async::Task<void> Keep(async::Task<std::string> task, std::string& error) {
+      error = co_await task;
+    }
+    void OnFinished() override {}
+
+    async::StandaloneLoop& loop_;
+    std::string error_ = "none yet";
+    async::Root root_;
+  };
+
+  /// All that was logged before: a line of the test's own is the last to come.
   std::string Log() {
-    writer_.Flush(1s);
+    const std::string last = "the test reads, time " + std::to_string(++reads_);
+    logger_.Info(last);
+    EXPECT_TRUE(Eventually([&] { return log_file_.Text().find(last) != std::string::npos; }));
     return log_file_.Text();
   }
   std::vector<Json> Lines(const std::string& message) {
@@ -129,12 +227,15 @@ class PoolTest : public testing::Test {
     }
     return lines;
   }
-  /// The span that was exported last, as the console exporter writes it.
-  Json LastSpan(std::size_t count = 1) {
-    EXPECT_TRUE(Eventually([&] { return Lines("span").size() >= count; }));
-    const auto spans = Lines("span");
-    return spans.empty() ? Json() : spans.back();
+  /// As Lines(), of lines that another thread is about to write.
+  std::vector<Json> AwaitLines(const std::string& message, std::size_t count = 1) {
+    EXPECT_TRUE(Eventually([&] { return Lines(message).size() >= count; })) << message;
+    auto lines = Lines(message);
+    if (lines.size() < count) lines.resize(count);
+    return lines;
   }
+  /// The span that was exported last, as the console exporter writes it.
+  Json LastSpan(std::size_t count = 1) { return AwaitLines("span", count).back(); }
   double Metric(const std::string& name, const support::Labels& labels = {}) {
     return support::Value(support::ParseExposition(registry_.Render(metrics::Format::kText)), name, labels);
   }
@@ -151,12 +252,25 @@ class PoolTest : public testing::Test {
   Config config_;
   trace::Config trace_config_;
   std::optional<trace::Provider> provider_;
+  trace::Tracer tracer_;
+  const trace::Propagator propagator_;
+  const Telemetry telemetry_{logger_, registry_, tracer_, propagator_};
   std::unique_ptr<Pool> pool_;
+  async::StandaloneLoop loop_;
+  int reads_ = 0;
 };
 
 class MigratedPool : public PoolTest {
  protected:
   MigratedPool() { server_.Migrate(); }
+
+  /// A table that diceuser may write.
+  void MakeNotes() const { server_.Psql("CREATE TABLE notes (text text); GRANT ALL ON notes TO diceuser"); }
+  /// How many sessions run kSleep.
+  int Asleep() const {
+    return std::stoi(server_.Psql(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(%'"));
+  }
 };
 
 TEST_F(MigratedPool, GivesRowsAsText) {
@@ -184,6 +298,7 @@ TEST_F(MigratedPool, CountsTimesAndLogsEachQuery) {
   EXPECT_EQ(lines[0]["level"].Text(), "INFO");
   EXPECT_EQ(lines[0]["query_type"].Text(), "list");
   EXPECT_EQ(lines[0]["rows"].Number(), 3);
+  EXPECT_GE(lines[0]["wait_ms"].Number(), 0);
   EXPECT_GT(lines[0]["duration_ms"].Number(), 0);
   EXPECT_EQ(lines[2]["result"].Text(), "not_found");
   EXPECT_THAT(Log(), Not(HasSubstr("a-secret-name")));
@@ -310,17 +425,16 @@ TEST_F(MigratedPool, WaitsForAConnectionAndSaysWhenNoneIsFree) {
   config_.acquire_timeout = 200ms;
   OpenReady();
   ASSERT_TRUE(Full());
-  std::vector<std::thread> sleepers;
-  for (int i = 0; i < 2; ++i) sleepers.emplace_back([this] { EXPECT_EQ(ErrorOf(kSleep, {"1.5"}), ""); });
-  ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
-  const Stopwatch stopwatch;
-  EXPECT_EQ(ErrorOf(kGet, {"fair"}), "database-pool-exhausted");
-  EXPECT_GE(stopwatch.elapsed(), 200ms);
+  std::vector<async::Task<std::string>> tasks;
+  for (int i = 0; i < 2; ++i) tasks.push_back(ErrorOf(Ask(kSleep, {"1.5"})));
+  tasks.push_back(ErrorOf(Ask(kGet, {"fair"})));
+  EXPECT_THAT(loop_.Run(Together(std::move(tasks))), ElementsAre("", "", "database-pool-exhausted"));
   EXPECT_EQ(Metric("database_connection_pool_size"), 2);
-  for (std::thread& sleeper : sleepers) sleeper.join();
   const auto lines = Lines("Database connection pool exhausted");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["level"].Text(), "WARN");
+  EXPECT_GE(lines[0]["wait_ms"].Number(), 200);
+  EXPECT_THAT(lines[0]["reason"].Text(), HasSubstr("none of 2 became free in 2"));
   EXPECT_EQ(Queries("get", "error"), 1);
   EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "get"}}), 0)
       << "it never was sent";
@@ -328,23 +442,44 @@ TEST_F(MigratedPool, WaitsForAConnectionAndSaysWhenNoneIsFree) {
   ASSERT_TRUE(Full());
 }
 
-TEST_F(MigratedPool, HandsAFreedConnectionToWhoWaits) {
+TEST_F(MigratedPool, RefusesAtOnceWhatWouldWaitBehindTooMany) {
+  config_.pool_size = 1;
+  config_.max_waiting = 2;
+  config_.acquire_timeout = 15s;
+  OpenReady();
+  Started sleeper(*this, kSleep, {"0.5"});
+  Started first(*this, kList);
+  Started second(*this, kList);
+  const Stopwatch stopwatch;
+  EXPECT_EQ(ErrorOf(kList), "database-pool-exhausted");
+  EXPECT_LT(stopwatch.elapsed(), 400ms);
+  EXPECT_FALSE(sleeper.over());
+  EXPECT_THAT(AwaitLines("Database connection pool exhausted").front()["reason"].Text(),
+              "2 queries wait already");
+  EXPECT_EQ(second.Finish(), "");
+  EXPECT_EQ(first.Finish(), "");
+  EXPECT_EQ(sleeper.Finish(), "");
+}
+
+TEST_F(MigratedPool, HandsAFreedConnectionToWhatWaits) {
   config_.pool_size = 1;
   config_.acquire_timeout = 15s;
   config_.check_interval = 1000s;
   OpenReady();
   ASSERT_TRUE(Full());
-  std::thread sleeper([this] { Query(kSleep, {"0.3"}); });
+  Started sleeper(*this, kSleep, {"0.3"});
   ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
+  EXPECT_EQ(Metric("requests_waiting", {{"for", "database"}}), 1);
   EXPECT_EQ(Query(kList).size(), 3u);
-  sleeper.join();
+  EXPECT_EQ(sleeper.Finish(), "");
+  EXPECT_EQ(Metric("requests_waiting", {{"for", "database"}}), 0);
 }
 
 TEST_F(MigratedPool, OpensTheWholePoolAndSaysSoOnce) {
   OpenReady();
   ASSERT_TRUE(Full());
   EXPECT_EQ(Metric("database_connection_pool_size"), 3);
-  const auto lines = Lines("Database connection pool established");
+  const auto lines = AwaitLines("Database connection pool established");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["level"].Text(), "INFO");
   EXPECT_EQ(lines[0]["size"].Number(), 3);
@@ -359,8 +494,10 @@ TEST_F(MigratedPool, HidesTheLossOfEveryConnectionFromCallers) {
   std::vector<std::jthread> callers;
   for (int i = 0; i < 2; ++i) {
     callers.emplace_back([&](const std::stop_token& stop) {
+      // Each on a loop of its own. Thousands of lines about queries would push out the few that matter here.
+      async::StandaloneLoop loop;
       while (!stop.stop_requested()) {
-        EXPECT_EQ(ErrorOf(kGet, {"fair"}), "");
+        EXPECT_EQ(loop.Run(ErrorOf(Ask(*pool_, Telemetry::None(), loop.loop(), kGet, {"fair"}))), "");
         ++answered;
       }
     });
@@ -372,8 +509,8 @@ TEST_F(MigratedPool, HidesTheLossOfEveryConnectionFromCallers) {
   }
   callers.clear();  // stops and joins them
   EXPECT_EQ(Queries("get", "error"), 0);
-  EXPECT_GE(Lines("Database connection lost").size(), 1u);
-  EXPECT_GE(Lines("Database connection pool established").size(), 2u);
+  AwaitLines("Database connection lost");
+  AwaitLines("Database connection pool established", 2);
   ASSERT_TRUE(Full());
 }
 
@@ -388,22 +525,20 @@ TEST_F(MigratedPool, FailsAtOnceWhileTheServerIsAwayAndRecovers) {
   EXPECT_LT(stopwatch.elapsed(), 5s);
   EXPECT_EQ(Metric("database_connection_pool_size"), 0);
   EXPECT_EQ(Metric("database_connection_pool_available"), 0);
-  const auto failures = Lines("Database connection failed");
-  ASSERT_GE(failures.size(), 1u);
+  const auto failures = AwaitLines("Database connection failed");
   EXPECT_EQ(failures[0]["level"].Text(), "ERROR");
   EXPECT_THAT(Log(), HasSubstr("Connection refused"));
-  EXPECT_GE(Lines("Database connection lost").size(), 1u);
+  AwaitLines("Database connection lost");
   server_.Start();
   ASSERT_TRUE(Ready());
   EXPECT_EQ(Query(kList).size(), 3u);
-  EXPECT_GE(Lines("Database connection pool established").size(), 2u);
+  AwaitLines("Database connection pool established", 2);
 }
 
 TEST_F(MigratedPool, TriesLessAndLessOftenWhileTheServerIsAway) {
   server_.Stop();
   Open();
-  ASSERT_TRUE(Eventually([this] { return Lines("Database connection failed").size() >= 4; }));
-  const auto failures = Lines("Database connection failed");
+  const auto failures = AwaitLines("Database connection failed", 4);
   double longest = 100;
   for (std::size_t i = 0; i < 4; ++i, longest *= 2) {
     EXPECT_EQ(failures[i]["attempt"].Number(), static_cast<double>(i + 1));
@@ -443,7 +578,7 @@ TEST_F(MigratedPool, SaysThatThePasswordIsWrongWithoutSayingThePassword) {
     return UnreadyReason().find("password authentication failed") != std::string::npos;
   })) << UnreadyReason();
   EXPECT_EQ(ErrorOf(kList), "database-unavailable");
-  EXPECT_GE(Lines("Database connection failed").size(), 1u);
+  AwaitLines("Database connection failed");
   EXPECT_THAT(Log(), Not(HasSubstr("hunter2")));
   UsePassword(PostgresServer::Password("diceuser"));
   ASSERT_TRUE(Ready());
@@ -463,8 +598,7 @@ TEST_F(PoolTest, SaysThatMigrationsAreMissingAndBecomesReadyWhenTheyAreNot) {
   ASSERT_TRUE(Eventually([this] { return UnreadyReason().find("migrations/apply") != std::string::npos; }))
       << UnreadyReason();
   EXPECT_THAT(UnreadyReason(), AllOf(HasSubstr("migrations have not been applied"), HasSubstr("dice")));
-  ASSERT_TRUE(Eventually([this] { return !Lines("Database query failed").empty(); }));
-  const auto lines = Lines("Database query failed");
+  const auto lines = AwaitLines("Database query failed");
   ASSERT_EQ(lines.size(), 1u) << "told once, not at each check";
   EXPECT_EQ(lines[0]["query_type"].Text(), "check");
   EXPECT_EQ(ErrorOf(kList), "database-error");
@@ -473,14 +607,264 @@ TEST_F(PoolTest, SaysThatMigrationsAreMissingAndBecomesReadyWhenTheyAreNot) {
   EXPECT_EQ(Query(kList).size(), 3u);
 }
 
-TEST_F(MigratedPool, FinishesWhatRunsBeforeItCloses) {
+TEST_F(MigratedPool, CancelsInPostgresWhatIsNotAwaitedAnyMore) {
+  config_.pool_size = 1;
+  config_.statement_timeout = 60s;
+  config_.check_interval = 1000s;
   OpenReady();
   ASSERT_TRUE(Full());
-  std::thread sleeper([this] { EXPECT_EQ(ErrorOf(kSleep, {"0.5"}), ""); });
+  const Rows session = Query(kSession);
+  Started sleeper(*this, kSleep, {"30"});
+  ASSERT_TRUE(Eventually([this] { return Asleep() == 1; }));
+  const Stopwatch stopwatch;
+  sleeper.Cancel();
+  EXPECT_LT(stopwatch.elapsed(), 50ms) << "a loop's thread does not wait for PostgreSQL";
+  EXPECT_TRUE(Eventually([this] { return Asleep() == 0; }, support::kSanitized ? 5s : 1s));
+  EXPECT_EQ(Query(kSession), session) << "the connection is used again";
+  EXPECT_EQ(Metric("requests_waiting", {{"for", "database"}}), 0);
+  EXPECT_EQ(Queries("sleep", "error"), 1);
+  EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "sleep"}}), 1);
+  const auto lines = Lines("Database query cancelled");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["level"].Text(), "WARN");
+  EXPECT_EQ(lines[0]["query_type"].Text(), "sleep");
+  EXPECT_GT(lines[0]["duration_ms"].Number(), 0);
+  LastSpan(3);
+  const auto spans = Lines("span");
+  const auto cancelled = std::find_if(
+      spans.begin(), spans.end(), [](const Json& span) { return span["name"].Text() == "SELECT pg_sleep"; });
+  ASSERT_NE(cancelled, spans.end());
+  EXPECT_EQ((*cancelled)["status"].Text(), "error");
+  EXPECT_THAT((*cancelled)["attributes"].Text(), HasSubstr("error.type=cancelled"));
+  EXPECT_EQ((*cancelled)["span_id"].Text(), lines[0]["span_id"].Text());
+  EXPECT_EQ(Lines("Database query failed").size(), 0u);
+  EXPECT_EQ(Lines("Database connection lost").size(), 0u);
+}
+
+TEST_F(MigratedPool, ForgetsWhatWaitsAndIsNotAwaitedAnyMore) {
+  config_.pool_size = 1;
+  config_.max_waiting = 1;
+  config_.acquire_timeout = 15s;
+  OpenReady();
+  Started sleeper(*this, kSleep, {"0.5"});
+  Started waiting(*this, kInsert, {});
+  waiting.Cancel();
+  Started next(*this, kList);
+  EXPECT_EQ(next.Finish(), "") << "there is room in the queue";
+  EXPECT_EQ(sleeper.Finish(), "");
+  EXPECT_EQ(Queries("insert", "error"), 1);
+  EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "insert"}}), 0);
+  const auto lines = Lines("Database query cancelled");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_GE(lines[0]["wait_ms"].Number(), 0);
+  EXPECT_THAT(Log(), Not(HasSubstr("\"query_type\":\"insert\",\"error\""))) << "it was not sent";
+}
+
+TEST_F(MigratedPool, NeverCancelsTheNextQueryOnAConnection) {
+  config_.pool_size = 1;
+  config_.acquire_timeout = 15s;
+  config_.statement_timeout = 60s;
+  config_.check_interval = 1ms;
+  OpenReady();
+  // Long enough for a stray request to find it.
+  const Statement next = Select("SELECT pg_backend_pid(), pg_sleep(0.004)");
+  const Rows session = Query(next);
+  for (int round = 0; round < 200; ++round) {
+    Started sleeper(*this, kSleep, {"0.0005"});
+    // At some moment of its life: before, while and after it runs.
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 10 % 1500));
+    sleeper.Cancel();
+    ASSERT_EQ(Query(next), session) << "round " << round;
+  }
+  EXPECT_EQ(Lines("Database query failed").size(), 0u);
+  EXPECT_EQ(Lines("Database connection lost").size(), 0u);
+}
+
+TEST_F(MigratedPool, EndsAQueryAtTheDeadlineOfItsScope) {
+  config_.pool_size = 1;
+  config_.statement_timeout = 60s;
+  config_.acquire_timeout = 60s;
+  OpenReady();
+  ASSERT_TRUE(Full());
+  const Stopwatch stopwatch;
+  EXPECT_EQ(ErrorOf(kSleep, {"30"}, async::Clock::now() + 200ms), "database-timeout");
+  EXPECT_EQ(AwaitLines("Database query failed").front()["reason"].Text(),
+            "the deadline of the request passed");
+  ASSERT_EQ(Asleep(), 0);
+  Started sleeper(*this, kSleep, {"0.5"});
+  EXPECT_EQ(ErrorOf(kList, {}, async::Clock::now() + 50ms), "database-pool-exhausted");
+  EXPECT_LT(stopwatch.elapsed(), 15s);
+  EXPECT_EQ(sleeper.Finish(), "");
+}
+
+TEST_F(MigratedPool, CancelsAndClosesWhileTheServerStandsStill) {
+  config_.statement_timeout = 200ms;
+  const std::size_t threads = Threads();
+  OpenReady();
+  ASSERT_TRUE(Full());
+  server_.Freeze();
+  Started sleeper(*this, kSleep, {"30"});
   ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") < 3; }));
+  const Stopwatch stopwatch;
+  sleeper.Cancel();
   pool_->Close();
-  sleeper.join();
-  EXPECT_EQ(Queries("sleep", "success"), 1);
+  EXPECT_LT(stopwatch.elapsed(), 5s);
+  server_.Thaw();
+  pool_.reset();
+  provider_.reset();
+  EXPECT_TRUE(Eventually([&] { return Threads() == threads; }));
+}
+
+TEST_F(MigratedPool, WritesNoticesAsLines) {
+  server_.Psql(
+      "CREATE FUNCTION tell(what text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'I tell %', "
+      "what; "
+      "RETURN what; END $$; UPDATE pg_database SET datcollversion = '0.1' WHERE datname = 'dicedb'");
+  const CapturedErrors errors;
+  OpenReady();
+  ASSERT_TRUE(Full());
+  const auto starts = AwaitLines("Database notice", 3);
+  EXPECT_EQ(starts[0]["level"].Text(), "WARN");
+  EXPECT_EQ(starts[0]["severity"].Text(), "WARNING");
+  EXPECT_EQ(starts[0]["sqlstate"].Text(), "01000");
+  EXPECT_THAT(starts[0]["notice"].Text(), HasSubstr("collation version"));
+  EXPECT_EQ(starts[0]["database"].Text(), "dicedb");
+  const Statement known = Select("SELECT tell('a-known-word')");
+  Query(known);
+  const auto told = AwaitLines("Database notice").back();
+  EXPECT_EQ(told["level"].Text(), "INFO");
+  EXPECT_EQ(told["notice"].Text(), "I tell a-known-word");
+  const Statement secret = Select("SELECT tell($1)");
+  Query(secret, {"a-secret-value"});
+  EXPECT_EQ(AwaitLines("Database notice").back()["severity"].Text(), "NOTICE");
+  const std::size_t before = Lines("Database notice").size();
+  const Statement many = Select("SELECT tell('x') FROM generate_series(1, 1000)");
+  Query(many);
+  EXPECT_EQ(Lines("Database notice").size(), before + 10);
+  EXPECT_THAT(Log(), Not(HasSubstr("a-secret-value")));
+  EXPECT_EQ(errors.Text(), "");
+}
+
+TEST_F(MigratedPool, KeepsItsConnectionsThroughADeadlock) {
+  config_.pool_size = 2;
+  config_.statement_timeout = 20s;
+  server_.Psql(
+      "CREATE FUNCTION lock_both(one int, other int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+      "PERFORM pg_advisory_xact_lock(one); PERFORM pg_sleep(0.3); PERFORM pg_advisory_xact_lock(other); END "
+      "$$;"
+      "CREATE FUNCTION refuse(code text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+      "RAISE EXCEPTION 'no' USING ERRCODE = code; END $$");
+  OpenReady();
+  ASSERT_TRUE(Full());
+  const Statement lock = Select("SELECT lock_both($1::int, $2::int)");
+  std::vector<async::Task<std::string>> tasks;
+  tasks.push_back(ErrorOf(Ask(lock, {"1", "2"})));
+  tasks.push_back(ErrorOf(Ask(lock, {"2", "1"})));
+  EXPECT_THAT(loop_.Run(Together(std::move(tasks))), testing::UnorderedElementsAre("", "database-error"));
+  EXPECT_EQ(AwaitLines("Database query failed").front()["sqlstate"].Text(), "40P01");
+  const Statement refuse = Select("SELECT refuse($1)");
+  for (const char* code : {"40001", "40000", "53200"}) {
+    EXPECT_EQ(ErrorOf(refuse, {code}), "database-error");
+    EXPECT_EQ(AwaitLines("Database query failed").back()["sqlstate"].Text(), code);
+  }
+  EXPECT_EQ(Lines("Database connection lost").size(), 0u);
+  EXPECT_EQ(Lines("Database connection pool established").size(), 1u);
+}
+
+TEST_F(MigratedPool, KeepsItsConnectionWhenParametersAreMissing) {
+  config_.pool_size = 1;
+  OpenReady();
+  const Rows session = Query(kSession);
+  EXPECT_EQ(ErrorOf(kGet), "database-error");
+  EXPECT_EQ(ErrorOf(kGet, {"fair", "risky"}), "database-error");
+  EXPECT_THAT(AwaitLines("Database query failed").front()["reason"].Text(),
+              HasSubstr("supplies 0 parameters"));
+  EXPECT_EQ(Query(kSession), session);
+  EXPECT_EQ(Lines("Database connection lost").size(), 0u);
+}
+
+TEST_F(MigratedPool, TellsStatementsApartByTheirText) {
+  config_.pool_size = 1;
+  OpenReady();
+  const Statement wrong = Select("SELEC 1");
+  Statement one = Select("SELECT 1");
+  Statement two = Select("SELECT 2");
+  Statement three = Select("SELECT 3");
+  one.name = wrong.name;
+  two.name = one.name;
+  three.name = one.name;
+  EXPECT_EQ(ErrorOf(wrong), "database-error");
+  EXPECT_EQ(ErrorOf(wrong), "database-error");
+  EXPECT_THAT(Query(one), ElementsAre(Row{"1"}));
+  EXPECT_THAT(Query(two), ElementsAre(Row{"2"}));
+  EXPECT_THAT(Query(three), ElementsAre(Row{"3"}));
+  EXPECT_THAT(Query(one), ElementsAre(Row{"1"}));
+}
+
+TEST_F(MigratedPool, SendsOnlyWhatIsIdempotentTwice) {
+  server_.Psql("CREATE SEQUENCE runs; GRANT USAGE, SELECT ON SEQUENCE runs TO diceuser");
+  config_.pool_size = 1;
+  config_.check_interval = 1000s;
+  config_.acquire_timeout = 15s;
+  OpenReady();
+  // It runs, and then its own connection ends. A sequence keeps what a rollback takes back.
+  Statement breaks = Select("SELECT nextval('runs'), pg_terminate_backend(pg_backend_pid())");
+  EXPECT_TRUE(breaks.idempotent);
+  EXPECT_EQ(ErrorOf(breaks), "database-unavailable");
+  EXPECT_EQ(server_.Psql("SELECT last_value FROM runs"), "2");
+  breaks.idempotent = false;
+  EXPECT_EQ(ErrorOf(breaks), "database-unavailable");
+  EXPECT_EQ(server_.Psql("SELECT last_value FROM runs"), "3");
+  EXPECT_FALSE(kInsert.idempotent);
+}
+
+TEST_F(MigratedPool, SendsAgainWhatWasNotSent) {
+  MakeNotes();
+  config_.pool_size = 1;
+  config_.check_interval = 1000s;
+  config_.acquire_timeout = 15s;
+  OpenReady();
+  ASSERT_TRUE(Full());
+  ASSERT_EQ(server_.TerminateSessions("diceuser"), 1);
+  EXPECT_EQ(ErrorOf(kInsert), "") << "it could not even be prepared";
+  EXPECT_EQ(server_.Psql("SELECT count(*) FROM notes"), "1");
+}
+
+TEST_F(MigratedPool, EndsATransactionThatAStatementLeavesOpen) {
+  MakeNotes();
+  config_.pool_size = 1;
+  OpenReady();
+  const Rows session = Query(kSession);
+  Statement begin = Select("BEGIN");
+  begin.operation = "BEGIN";
+  EXPECT_EQ(ErrorOf(begin), "database-error");
+  EXPECT_THAT(AwaitLines("Database query failed").front()["reason"].Text(),
+              HasSubstr("left a transaction open"));
+  EXPECT_EQ(ErrorOf(kInsert), "");
+  EXPECT_EQ(server_.Psql("SELECT count(*) FROM notes"), "1");
+  EXPECT_EQ(Query(kSession), session);
+  const Statement copy = Select("COPY notes TO STDOUT");
+  EXPECT_EQ(ErrorOf(copy), "database-error");
+  EXPECT_TRUE(Eventually([&] { return ErrorOf(kList).empty(); })) << "on another connection";
+  EXPECT_EQ(Lines("Database connection lost").size(), 0u);
+}
+
+TEST_F(MigratedPool, FinishesWhatRunsBeforeItCloses) {
+  config_.pool_size = 2;
+  config_.acquire_timeout = 15s;
+  const std::size_t threads = Threads();
+  OpenReady();
+  ASSERT_TRUE(Full());
+  Started cancelled(*this, kSleep, {"30"});
+  Started sleeper(*this, kSleep, {"0.5"});
+  ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
+  Started waiting(*this, kList);
+  cancelled.Cancel();
+  Started late(*this, kSleep, {"0.5"});
+  pool_->Close();
+  EXPECT_EQ(sleeper.Finish(), "");
+  EXPECT_THAT(waiting.Finish(), testing::AnyOf("", "database-unavailable"));
+  EXPECT_THAT(late.Finish(), testing::AnyOf("", "database-unavailable"));
   EXPECT_EQ(ErrorOf(kList), "database-unavailable");
   EXPECT_EQ(Metric("database_connection_pool_size"), 0);
   EXPECT_EQ(Lines("Database connection pool closed").size(), 1u);
@@ -489,12 +873,28 @@ TEST_F(MigratedPool, FinishesWhatRunsBeforeItCloses) {
   }));
   pool_->Close();
   EXPECT_EQ(Lines("Database connection pool closed").size(), 1u);
+  provider_.reset();
+  EXPECT_EQ(Threads(), threads);
+}
+
+TEST_F(MigratedPool, TellsWhatWaitsThatItCloses) {
+  config_.pool_size = 1;
+  config_.acquire_timeout = 15s;
+  OpenReady();
+  ASSERT_TRUE(Full());
+  Started sleeper(*this, kSleep, {"0.5"});
+  ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
+  std::vector<std::unique_ptr<Started>> waiting;
+  for (int i = 0; i < 20; ++i) waiting.push_back(std::make_unique<Started>(*this, kList));
+  pool_->Close();
+  for (const auto& query : waiting) EXPECT_EQ(query->Finish(), "database-unavailable");
+  EXPECT_EQ(sleeper.Finish(), "");
 }
 
 TEST_F(MigratedPool, ClosesSoonWhileTheServerIsAway) {
   server_.Stop();
   Open();
-  ASSERT_TRUE(Eventually([this] { return Lines("Database connection failed").size() >= 3; }));
+  AwaitLines("Database connection failed", 3);
   const Stopwatch stopwatch;
   pool_->Close();
   EXPECT_LT(stopwatch.elapsed(), 5s);

@@ -1,6 +1,9 @@
 #include "obs/trace/buffer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "unit/trace/telemetry.h"
@@ -28,14 +31,24 @@ std::string Line(int n, std::size_t padding = 0) {
   return R"({"n":)" + std::to_string(n) + R"(,"p":")" + std::string(padding, 'x') + R"("})";
 }
 
+/// A `Span` message with nothing but a name.
+std::string SpanNamed(const std::string& name) {
+  return std::string{'\x2a', static_cast<char>(name.size())} + name;
+}
+
 TEST(Buffer, FindsWhatBelongsToATraceInTheOrderOfAdding) {
   Buffer buffer(10000);
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(1));
-  buffer.Add(Buffer::Kind::kSpan, kOther, R"({"name":"other"})");
-  buffer.Add(Buffer::Kind::kSpan, kTrace, R"({"name":"roll"})");
+  buffer.Add(Buffer::Kind::kSpan, kOther, SpanNamed("other"));
+  buffer.Add(Buffer::Kind::kSpan, kTrace, SpanNamed("roll"));
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(2));
+  buffer.Add(Buffer::Kind::kSpan, kTrace, SpanNamed("GET"));
   const Json found = Json::Parse(buffer.Find(kTrace));
-  EXPECT_EQ(found["resourceSpans"][0]["scopeSpans"][0]["spans"].Text(), R"([{"name":"roll"}])");
+  const Json spans = found["resourceSpans"][0]["scopeSpans"][0]["spans"];
+  ASSERT_THAT(spans.Items(), SizeIs(2));
+  EXPECT_EQ(spans[std::size_t{0}]["name"].Text(), "roll");
+  EXPECT_EQ(spans[std::size_t{1}]["name"].Text(), "GET");
+  EXPECT_FALSE(found.Has("truncated"));
   EXPECT_THAT(LinesOf(buffer, kTrace), ElementsAre(1, 2));
 }
 
@@ -66,6 +79,61 @@ TEST(Buffer, LeavesOutWhatWouldNotFit) {
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(1));
   buffer.Add(Buffer::Kind::kLine, kTrace, Line(2, 300));
   EXPECT_THAT(LinesOf(buffer, kTrace), ElementsAre(1));
+}
+
+TEST(Buffer, TakesNoEntryWhoseTraceHasNoProperId) {
+  Buffer buffer(1000);
+  for (const std::string& id :
+       {std::string(), std::string(31, 'a'), std::string(33, 'a'), std::string(32, 'x')}) {
+    buffer.Add(Buffer::Kind::kLine, id, Line(1));
+    EXPECT_EQ(buffer.Find(id), "");
+  }
+}
+
+TEST(Buffer, FindsEveryOneOfManyTraces) {
+  Buffer buffer(std::size_t{1} << 20);
+  const auto id = [](int n) { return fmt::format("{:032x}", n); };
+  for (int round = 0; round < 3; ++round) {
+    for (int n = 1; n <= 2000; ++n) buffer.Add(Buffer::Kind::kLine, id(n), Line(10 * n + round));
+  }
+  for (int n = 1; n <= 2000; ++n) {
+    ASSERT_THAT(LinesOf(buffer, id(n)), ElementsAre(10 * n, 10 * n + 1, 10 * n + 2));
+  }
+}
+
+TEST(Buffer, AnswersWithNoMoreThanItIsAskedForAndKeepsTheNewest) {
+  Buffer buffer(std::size_t{8} << 20);
+  for (int n = 0; n < 5000; ++n) buffer.Add(Buffer::Kind::kLine, kTrace, Line(n, 1000));
+  const std::string answer = buffer.Find(kTrace, 100'000);
+  EXPECT_LE(answer.size(), 101'000u);
+  EXPECT_GE(answer.size(), 98'000u);
+  const Json found = Json::Parse(answer);
+  EXPECT_TRUE(found["truncated"].True());
+  const std::vector<Json> lines = found["logs"].Items();
+  EXPECT_EQ(lines.back()["n"].Number(), 4999);
+  EXPECT_EQ(lines.front()["n"].Number(), 5000 - static_cast<double>(lines.size()));
+  EXPECT_LE(buffer.Find(kTrace).size(), Buffer::kDefaultAnswer + 1000);
+}
+
+// Many look-ups take less time than filling the buffer did; reading all of it for each would take a hundred
+// times as long.
+TEST(Buffer, IsNotReadAsAWholeForOneTrace) {
+  constexpr int kEntries = 20'000;
+  constexpr int kLookUps = 1000;
+  Buffer buffer(std::size_t{32} << 20);
+  const std::string line = Line(2, 900);
+  const auto start = std::chrono::steady_clock::now();
+  for (int n = 0; n < kEntries; ++n) {
+    buffer.Add(Buffer::Kind::kLine, fmt::format("{:032x}", 1 + n / 10), line);
+  }
+  buffer.Add(Buffer::Kind::kLine, kOther, Line(1));
+  const auto filled = std::chrono::steady_clock::now();
+  const std::string absent(32, '0');
+  std::size_t found = 0;
+  for (int i = 0; i < kLookUps; ++i) found += buffer.Find(absent).size() + buffer.Find(kOther).size();
+  const auto looked_up = std::chrono::steady_clock::now();
+  EXPECT_EQ(found, kLookUps * buffer.Find(kOther).size());
+  EXPECT_LT(looked_up - filled, 4 * (filled - start));
 }
 
 TEST(Buffer, IsReadWhileItIsWritten) {

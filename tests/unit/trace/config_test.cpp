@@ -59,6 +59,7 @@ TEST(TraceConfig, TakesEveryVariable) {
                               {"OTEL_LOG_LEVEL", "error"},
                               {"OTEL_BSP_MAX_QUEUE_SIZE", "100"},
                               {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10"},
+                              {"TRACE_QUEUE_BYTES", "1000000"},
                               {"OTEL_BSP_SCHEDULE_DELAY", "20"},
                               {"OTEL_EXPORTER_OTLP_TIMEOUT", "300"},
                               {"OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x"},
@@ -73,6 +74,7 @@ TEST(TraceConfig, TakesEveryVariable) {
   EXPECT_EQ(result.config.log_level, log::Level::kError);
   EXPECT_EQ(result.config.queue_size, 100u);
   EXPECT_EQ(result.config.batch_size, 10u);
+  EXPECT_EQ(result.config.queue_bytes, 1'000'000u);
   EXPECT_EQ(result.config.schedule_delay, 20ms);
   EXPECT_EQ(result.config.export_timeout, 300ms);
   EXPECT_THAT(result.config.otlp_headers, ElementsAre(Pair("authorization", "Bearer x")));
@@ -104,6 +106,7 @@ TEST(TraceConfig, WarnsOfAValueThatIsNotKnownAndKeepsTheDefault) {
       {"OTEL_LOG_LEVEL", "loud"},
       {"OTEL_BSP_MAX_QUEUE_SIZE", "0"},
       {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"},
+      {"TRACE_QUEUE_BYTES", "100"},
       {"OTEL_BSP_SCHEDULE_DELAY", "soon"},
       {"OTEL_BSP_EXPORT_TIMEOUT", "0"},
       {"OTEL_ATTRIBUTE_COUNT_LIMIT", "-1"},

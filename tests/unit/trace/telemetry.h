@@ -40,6 +40,11 @@ class Telemetry {
     for (int i = 0; i < count; ++i) Start("roll");
   }
 
+  /// Starts and ends a span below one of another process.
+  void RecordBelow(const std::string& trace_id, Attributes attributes = {}) {
+    Start("roll", Extract({{"traceparent", "00-" + trace_id + "-b7ad6b7169203331-01"}}), attributes);
+  }
+
   Context Extract(const Carrier& carrier) {
     return provider_->propagator().Extract([&carrier](std::string_view name) {
       const auto found = carrier.find(name);
@@ -60,6 +65,8 @@ class Telemetry {
   double Failed() { return Metric("otel_sdk_exporter_span_failed_total"); }
   double Dropped() { return Metric("otel_sdk_processor_span_dropped_total"); }
   double Waiting() { return Metric("otel_sdk_processor_span_queue_size"); }
+
+  double Unsampled() { return Metric("otel_sdk_sampler_trace_unsampled_total"); }
 
   /// The log lines with this message.
   std::vector<support::Json> Lines(const std::string& message) {

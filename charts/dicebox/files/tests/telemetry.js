@@ -1,8 +1,9 @@
 // helm test: rolls a die through frontend and looks for what the release promises to tell about that roll.
 //
 // Prints one line for each promise, and fails when one is broken. NAMESPACE, STORE and ALLOY describe the release, the
-// *_URL variables say whom to ask; a promise about something that has no address is not tested. PATIENCE_SECONDS is
-// how long the services may take to be ready, and then telemetry to arrive.
+// *_URL variables say whom to ask; a promise about something that has no address is not tested. *_ADMIN_URL is where a
+// service tells of itself, when that is not where it takes requests. PATIENCE_SECONDS is how long the services may take
+// to be ready, and then telemetry to arrive.
 
 import { check, sleep } from 'k6';
 import http from 'k6/http';
@@ -13,6 +14,11 @@ const services = {
   frontend: __ENV.FRONTEND_URL,
   'dice-roller': __ENV.DICE_ROLLER_URL,
   'die-service': __ENV.DIE_SERVICE_URL,
+};
+const admin = {
+  frontend: __ENV.FRONTEND_ADMIN_URL || services.frontend,
+  'dice-roller': __ENV.DICE_ROLLER_ADMIN_URL || services['dice-roller'],
+  'die-service': __ENV.DIE_SERVICE_ADMIN_URL || services['die-service'],
 };
 const onPostgres = __ENV.STORE === 'postgres';
 const patience = Number(__ENV.PATIENCE_SECONDS);
@@ -56,7 +62,7 @@ function json(answer) {
 // ---- what the services answer
 
 function ready(name) {
-  const answer = get(`${services[name]}/readyz`);
+  const answer = get(`${admin[name]}/readyz`);
   return answer.status === 200 ? '' : shown(answer);
 }
 
@@ -99,6 +105,13 @@ function lacksMetrics(url, names) {
   const answer = get(`${url}/metrics`);
   const missing = names.filter((name) => !new RegExp(`^${name}[{ ]`, 'm').test(String(answer.body)));
   return missing.length === 0 ? '' : `${missing.join(', ')} not at ${url}/metrics (${answer.status})`;
+}
+
+// Only frontend asks the other two for the page, so a policy or an address can keep just that from working.
+function pageLacksMetrics() {
+  const answer = get(`${services.frontend}/page/metrics`);
+  const silent = Object.keys(services).filter((name) => !json(answer)[name]);
+  return silent.length === 0 ? '' : `nothing of ${silent.join(', ')} at GET /page/metrics (${shown(answer)})`;
 }
 
 // ---- what arrived
@@ -203,9 +216,10 @@ export default function () {
   promise('a roll through frontend gives a number and the trace it was asked with', start, () => rolled(roll));
   promise('ten rolls at once give ten results', start, () => rolledMany(roll.die));
   promise('an unknown die is 404 at die-service and 503 at frontend', now, unknownDieIsRefused);
-  for (const [name, url] of Object.entries(services)) {
+  for (const [name, url] of Object.entries(admin)) {
     promise(`${name} exposes its metrics`, now, () => lacksMetrics(url, exposed[name]));
   }
+  promise('the page can read the metrics of every service', start, pageLacksMetrics);
   if (__ENV.EXPORTER_URL) {
     promise('postgres-exporter exposes the metrics of PostgreSQL', start, () => lacksMetrics(__ENV.EXPORTER_URL,
       ['pg_up', 'pg_stat_database_numbackends', 'pg_stat_activity_count', 'pg_database_size_bytes']));

@@ -6,6 +6,9 @@
 #include <deque>
 #include <map>
 
+#include "obs/async/run.h"
+#include "support/eventually.h"
+#include "support/exposition.h"
 #include "system.h"
 
 namespace dice_roller {
@@ -28,121 +31,87 @@ class ScriptedRandom : public Random {
   std::deque<double> numbers_;
 };
 
-/// Time passes only when somebody sleeps.
-class ManualClock : public Clock {
- public:
-  TimePoint Now() override { return now_; }
-  void SleepUntil(TimePoint time) override { now_ = std::max(now_, time); }
-
- private:
-  TimePoint now_{};
-};
-
-class ListRecorder : public RollRecorder {
- public:
-  explicit ListRecorder(Clock& clock) : clock_(clock), start_(clock.Now()) {}
-
-  std::unique_ptr<RollRecord> Begin(const Die& die, int index) override {
-    return std::make_unique<Record>(*this, die.identifier + std::to_string(index));
+class RollerTest : public testing::Test {
+ protected:
+  RollResult Roll(const Roller& roller, const Die& die) { return loop_.Run(roller.Roll(die, scope_)); }
+  std::vector<RollResult> RollMany(const Roller& roller, const Die& die, int times) {
+    return loop_.Run(roller.RollMany(die, times, scope_));
+  }
+  double Rolls(const char* mode, const char* result) {
+    return support::Value(support::ParseExposition(registry_.Render(obs::metrics::Format::kText)),
+                          "dice_rolls_total", {{"mode", mode}, {"result", result}});
   }
 
-  std::vector<std::string> events;
-
- private:
-  class Record : public RollRecord {
-   public:
-    Record(ListRecorder& list, std::string name) : list_(list), name_(std::move(name)) {
-      list_.Add(name_ + " begins");
-    }
-    ~Record() override { list_.Add(name_ + " ends"); }
-    void Succeeded(int result) override { list_.Add(name_ + " shows " + std::to_string(result)); }
-    void Failed() override { list_.Add(name_ + " fails"); }
-
-   private:
-    ListRecorder& list_;
-    std::string name_;
-  };
-  void Add(const std::string& what) {
-    const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now() - start_).count();
-    events.push_back(std::to_string(passed) + " " + what);
-  }
-
-  Clock& clock_;
-  Clock::TimePoint start_;
-};
-
-class NoRecorder : public RollRecorder {
- public:
-  std::unique_ptr<RollRecord> Begin(const Die& /*die*/, int /*index*/) override {
-    return std::make_unique<None>();
-  }
-
- private:
-  class None : public RollRecord {
-    void Succeeded(int /*result*/) override {}
-    void Failed() override {}
-  };
+  const obs::Telemetry& none_ = obs::Telemetry::None();
+  obs::metrics::Registry registry_;
+  const obs::Telemetry telemetry_{none_.logger, registry_, none_.tracer, none_.propagator};
+  obs::async::StandaloneLoop loop_;
+  obs::Activity activity_;
+  obs::Scope scope_{telemetry_, loop_.loop(), obs::trace::Span(), obs::Deadline::max(), activity_};
 };
 
 const Die kExtreme{"extreme", {{0, 1.0 / 3}, {6, 2.0 / 3}}, 0.5};
 
-TEST(Roller, ShowsTheFaceThatTheRandomNumberFallsInto) {
-  ManualClock clock;
-  NoRecorder recorder;
+TEST_F(RollerTest, ShowsTheFaceThatTheRandomNumberFallsInto) {
   // For each roll: does the error rate strike, and which face.
   ScriptedRandom random({0.5, 0.0, 0.9, 0.33, 0.9, 0.34, 0.9, 0.999});
-  const Roller roller(random, clock, 0us);
-  EXPECT_THAT(roller.RollMany(kExtreme, 4, recorder), ElementsAre(0, 0, 6, 6));
+  const Roller roller(telemetry_, random, 0us);
+  EXPECT_THAT(RollMany(roller, kExtreme, 4), ElementsAre(0, 0, 6, 6));
 }
 
-TEST(Roller, FailsWhenTheErrorRateStrikes) {
-  ManualClock clock;
-  NoRecorder recorder;
+TEST_F(RollerTest, FailsWhenTheErrorRateStrikes) {
   ScriptedRandom random({0.49, 0.51, 0.1});
-  const Roller roller(random, clock, 0us);
-  EXPECT_EQ(roller.Roll(kExtreme, recorder), std::nullopt);
-  EXPECT_EQ(roller.Roll(kExtreme, recorder), 0);
+  const Roller roller(telemetry_, random, 0us);
+  EXPECT_EQ(Roll(roller, kExtreme), std::nullopt);
+  EXPECT_EQ(Roll(roller, kExtreme), 0);
+  EXPECT_EQ(Rolls("sync", "error"), 1);
+  EXPECT_EQ(Rolls("sync", "success"), 1);
 }
 
-TEST(Roller, NeverShowsAFaceThatCannotComeUp) {
-  ManualClock clock;
-  NoRecorder recorder;
+TEST_F(RollerTest, NeverShowsAFaceThatCannotComeUp) {
   const Die loaded{"loaded", {{1, 0.0}, {2, 1.0 - 1e-9}, {3, 0.0}}, 0};
   ScriptedRandom random({0.0, 0.0, 0.0, 0.9999999999});
-  const Roller roller(random, clock, 0us);
-  EXPECT_THAT(roller.RollMany(loaded, 2, recorder), ElementsAre(2, 2));
+  const Roller roller(telemetry_, random, 0us);
+  EXPECT_THAT(RollMany(roller, loaded, 2), ElementsAre(2, 2));
 }
 
-TEST(Roller, HasAllRollsInTheAirTogether) {
-  ManualClock clock;
-  ListRecorder recorder(clock);
+TEST_F(RollerTest, KeepsTheOrderOfRollsAndCountsThem) {
   ScriptedRandom random({0.9, 0.1, 0.1, 0.9, 0.9});
-  const Roller roller(random, clock, 5ms);
-  EXPECT_THAT(roller.RollMany(kExtreme, 3, recorder), ElementsAre(0, std::nullopt, 6));
-  EXPECT_THAT(recorder.events, ElementsAre("0 extreme0 begins", "0 extreme1 begins", "0 extreme2 begins",
-                                           "5 extreme0 shows 0", "5 extreme0 ends", "5 extreme1 fails",
-                                           "5 extreme1 ends", "5 extreme2 shows 6", "5 extreme2 ends"));
+  const Roller roller(telemetry_, random, 5ms);
+  EXPECT_THAT(RollMany(roller, kExtreme, 3), ElementsAre(0, std::nullopt, 6));
+  EXPECT_EQ(Rolls("async", "success"), 2);
+  EXPECT_EQ(Rolls("async", "error"), 1);
 }
 
-TEST(Roller, FollowsTheProbabilitiesOverManyRolls) {
+TEST_F(RollerTest, HasAllRollsInTheAirTogether) {
   SystemRandom random;
-  ManualClock clock;
-  NoRecorder recorder;
-  const Roller roller(random, clock, 0us);
+  const Roller roller(telemetry_, random, 50ms);
+  const support::Stopwatch stopwatch;
+  EXPECT_EQ(RollMany(roller, kExtreme, 1000).size(), 1000u);
+  EXPECT_GE(stopwatch.elapsed(), 50ms);
+  EXPECT_LT(stopwatch.elapsed(), 50ms * 1000 / 10);  // one after the other would take 50 s
+}
+
+TEST_F(RollerTest, FollowsTheProbabilitiesOverManyRolls) {
+  SystemRandom random;
+  const Roller roller(telemetry_, random, 0us);
   const Die die{"extreme", kExtreme.outcomes, 0.1};
-  constexpr int kTimes = 60000;
+  constexpr int kRounds = 60;
+  constexpr int kTimes = 1000;
   std::map<int, int> seen;
   int failures = 0;
-  for (const auto& result : roller.RollMany(die, kTimes, recorder)) {
-    if (result) {
-      ++seen[*result];
-    } else {
-      ++failures;
+  for (int round = 0; round < kRounds; ++round) {
+    for (const auto& result : RollMany(roller, die, kTimes)) {
+      if (result) {
+        ++seen[*result];
+      } else {
+        ++failures;
+      }
     }
   }
   // Eight standard deviations: wrong once in more runs than there will ever be.
-  EXPECT_NEAR(failures, kTimes * 0.1, 8 * 74);
-  EXPECT_NEAR(seen[0], kTimes * 0.9 / 3, 8 * 113);
+  EXPECT_NEAR(failures, kRounds * kTimes * 0.1, 8 * 74);
+  EXPECT_NEAR(seen[0], kRounds * kTimes * 0.9 / 3, 8 * 113);
 }
 
 }  // namespace

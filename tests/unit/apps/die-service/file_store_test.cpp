@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <string>
 
-#include "obs/log/writer.h"
+#include "obs/async/run.h"
+#include "obs/scope/scope.h"
 #include "support/paths.h"
 #include "support/temporary_file.h"
 
@@ -18,14 +20,17 @@ using testing::HasSubstr;
 
 class FileStoreTest : public testing::Test {
  protected:
-  std::vector<std::string> List(FileStore& store) { return store.List({context_, logger_}); }
-  std::shared_ptr<const DieSpecification> Find(FileStore& store, std::string_view identifier) {
-    return store.Find(identifier, {context_, logger_});
+  std::vector<std::string> List(FileStore& store) { return loop_.Run(store.List(scope_)); }
+  std::shared_ptr<const DieSpecification> Find(FileStore& store, std::string identifier) {
+    return loop_.Run(store.Find(std::move(identifier), scope_));
   }
   static std::string FaultOf(const std::string& json) {
     const support::TemporaryFile file(json);
+    return FaultOfFile(file.path());
+  }
+  static std::string FaultOfFile(const std::string& path) {
     try {
-      const FileStore store(file.path());
+      const FileStore store(path);
     } catch (const std::runtime_error& fault) {
       return fault.what();
     }
@@ -33,9 +38,10 @@ class FileStoreTest : public testing::Test {
   }
 
  private:
-  obs::log::Writer writer_{STDERR_FILENO};
-  obs::log::Logger logger_{writer_, "test", obs::log::Level::kError};
-  obs::trace::Context context_;
+  obs::async::StandaloneLoop loop_;
+  obs::Activity activity_;
+  obs::Scope scope_{obs::Telemetry::None(), loop_.loop(), obs::trace::Span(), obs::Deadline::max(),
+                    activity_};
 };
 
 TEST_F(FileStoreTest, ServesTheDiceThatAreShipped) {
@@ -92,13 +98,43 @@ TEST_F(FileStoreTest, TellsAFileThatIsMissingEmptyOrNoJson) {
   EXPECT_THAT(FaultOf(std::string(1'000'000, '[')), HasSubstr("no valid JSON"));
   EXPECT_THAT(FaultOf("{}"), HasSubstr("at least one die"));
   EXPECT_THAT(FaultOf("[]"), HasSubstr("at least one die"));
-  EXPECT_THROW(FileStore("/nowhere/dice.json"), std::runtime_error);
-  try {
-    const FileStore folder("/tmp");
-    FAIL() << "a folder is no file";
-  } catch (const std::runtime_error& error) {
-    EXPECT_STREQ(error.what(), "/tmp: cannot be read as a file");
+  EXPECT_EQ(FaultOfFile("/nowhere/dice.json"),
+            "/nowhere/dice.json: cannot be opened: No such file or directory");
+}
+
+TEST_F(FileStoreTest, RefusesWhatIsNoRegularFileWithoutWaitingForIt) {
+  EXPECT_EQ(FaultOfFile("/tmp"), "/tmp: is no regular file");
+  EXPECT_EQ(FaultOfFile("/dev/zero"), "/dev/zero: is no regular file");
+  const support::TemporaryFile place("");
+  const std::string pipe = place.path() + ".pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(FaultOfFile(pipe), pipe + ": is no regular file");
+  unlink(pipe.c_str());
+}
+
+TEST_F(FileStoreTest, RefusesAFileThatIsTooLargeBeforeItReadsIt) {
+  constexpr std::size_t kBound = std::size_t{4} << 20;
+  const support::TemporaryFile file("");
+  const auto grow = [&file](std::size_t size) {
+    ASSERT_EQ(truncate(file.path().c_str(), static_cast<off_t>(size)), 0);
+  };
+  grow(std::size_t{100} << 30);  // all holes: reading it would take minutes and more memory than there is
+  EXPECT_EQ(FaultOfFile(file.path()),
+            file.path() + ": has 107374182400 bytes; a file of dice has at most 4194304");
+  grow(kBound + 1);
+  EXPECT_THAT(FaultOfFile(file.path()), HasSubstr("has 4194305 bytes"));
+  grow(kBound);
+  EXPECT_THAT(FaultOfFile(file.path()), HasSubstr("no valid JSON"));
+}
+
+TEST_F(FileStoreTest, TakesALargeFileOfManyDice) {
+  std::string json = R"({"d0":{"faces":[1],"error_rate":0})";
+  for (int i = 1; json.size() < (std::size_t{3} << 20); ++i) {
+    json += ",\"d" + std::to_string(i) + R"(":{"faces":[1,2,3,4,5,6],"error_rate":0.1})";
   }
+  const support::TemporaryFile file(json + "}");
+  FileStore store(file.path());
+  EXPECT_GT(store.size(), 60'000u);
 }
 
 TEST(DieSpecification, KnowsWhatMayNameADie) {

@@ -1,4 +1,4 @@
-#include "obs/postgres/keeper.h"
+#include "obs/postgres/connection_pool.h"
 
 #include <fmt/format.h>
 
@@ -25,38 +25,68 @@ Error Unavailable(std::string cause) {
 
 }  // namespace
 
-Keeper::Keeper(const Config& config, const log::Logger& logger, metrics::Gauge& size,
-               metrics::Gauge& available)
+ConnectionPool::ConnectionPool(const Config& config, const log::Logger& logger, metrics::Gauge& size,
+                               metrics::Gauge& available)
     : config_(config), logger_(logger), size_(size), available_(available) {
   keeper_ = std::thread([this] { Keep(); });
   watch_ = std::thread([this] { Watch(); });
 }
 
-Keeper::~Keeper() { Close(); }
+ConnectionPool::~ConnectionPool() { Close(); }
 
-Keeper::Lease Keeper::Acquire() {
+ConnectionPool::Lease ConnectionPool::Acquire(const std::stop_token& stop, Clock::time_point until) {
+  const auto start = Clock::now();
   std::unique_lock lock(mutex_);
-  returned_.wait_for(lock, config_.acquire_timeout, [this] { return !idle_.empty() || Hopeless(); });
-  if (closed_) throw Unavailable("the pool is closed");
-  if (!idle_.empty()) {
+  returned_.wait_until(lock, stop, until, [this] { return !idle_.empty() || NoConnectionExpected(); });
+  if (!idle_.empty() && !closed_ && !stop.stop_requested()) {
     Slot* slot = idle_.back();
     idle_.pop_back();
     return Lend(slot);
   }
-  if (slots_.empty()) throw Unavailable(unready_.value_or("connecting"));
-  throw Error(ErrorCode::kUnavailable, "database-pool-exhausted", "All database connections are busy.",
-              fmt::format("none of {} became free in {}ms", slots_.size(), config_.acquire_timeout.count()));
+  // One that was told of a connection and does not take it tells the next.
+  if (!idle_.empty()) returned_.notify_one();
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+  throw NoConnectionLocked(fmt::format("none of {} became free in {}ms", slots_.size(), waited.count()));
 }
 
-void Keeper::Discard(Lease lease, const Failure& failure) {
+Rows ConnectionPool::Run(Slot& slot, const Statement& statement, const std::vector<std::string>& parameters,
+                         const std::stop_token& stop, Clock::time_point deadline) {
+  Canceller::Run run(canceller_, slot.connection.cancel_request(), stop, deadline);
+  try {
+    Rows rows = slot.connection.Run(statement, parameters, stop);
+    slot.spoilt = !run.End(Canceller::Run::kPatience);
+    return rows;
+  } catch (Failure& failure) {
+    // A broken connection is not used again anyway, and the request may wait for a server that stands still.
+    slot.spoilt = !run.End(failure.fatal() ? 0ms : Canceller::Run::kPatience);
+    const bool late = failure.kind == Failure::Kind::kCanceled && Clock::now() >= deadline;
+    // The server cannot tell whose request it was.
+    if (late) failure.reason = "the deadline of the request passed";
+    throw;
+  }
+}
+
+Error ConnectionPool::NoConnection(std::string busy) const {
+  const std::lock_guard lock(mutex_);
+  return NoConnectionLocked(std::move(busy));
+}
+
+Error ConnectionPool::NoConnectionLocked(std::string busy) const {
+  if (closed_) return Unavailable("the pool is closed");
+  if (slots_.empty()) return Unavailable(unready_.value_or("connecting"));
+  return {ErrorCode::kUnavailable, "database-pool-exhausted", "All database connections are busy.",
+          std::move(busy)};
+}
+
+void ConnectionPool::Discard(Lease lease, const Failure& failure) {
   std::vector<std::unique_ptr<Slot>> broken;
-  bool news = false;
+  bool first_report = false;
   {
     std::lock_guard lock(mutex_);
     Slot* slot = lease.release();
-    news = slot->generation == generation_;
+    first_report = slot->generation == generation_;
     broken.push_back(Remove(slot));
-    if (news) {
+    if (first_report) {
       ++generation_;
       for (Slot* idle : idle_) broken.push_back(Remove(idle));
       idle_.clear();
@@ -69,19 +99,19 @@ void Keeper::Discard(Lease lease, const Failure& failure) {
   }
   wake_.notify_one();
   returned_.notify_all();
-  if (!news) return;
+  if (!first_report) return;
   logger_.Error("Database connection lost", {{"reason", failure.reason},
                                              {"connections", broken.size()},
                                              {"host", config_.host},
                                              {"database", config_.database}});
 }
 
-std::optional<std::string> Keeper::Unready() const {
+std::optional<std::string> ConnectionPool::Unready() const {
   std::lock_guard lock(mutex_);
   return unready_;
 }
 
-void Keeper::Close() {
+void ConnectionPool::Close() {
   {
     std::unique_lock lock(mutex_);
     if (std::exchange(closed_, true)) return;
@@ -100,10 +130,11 @@ void Keeper::Close() {
   }
   stop_.notify_one();
   watch_.join();
+  canceller_.Stop();
   logger_.Info("Database connection pool closed", {{"host", config_.host}, {"database", config_.database}});
 }
 
-void Keeper::Keep() {
+void ConnectionPool::Keep() {
   for (;;) {
     switch (AwaitTask()) {
       case Task::kOpen:
@@ -118,7 +149,7 @@ void Keeper::Keep() {
   }
 }
 
-Keeper::Task Keeper::AwaitTask() {
+ConnectionPool::Task ConnectionPool::AwaitTask() {
   std::unique_lock lock(mutex_);
   for (;;) {
     const bool missing = slots_.size() < config_.pool_size;
@@ -132,10 +163,10 @@ Keeper::Task Keeper::AwaitTask() {
   }
 }
 
-void Keeper::Open() {
+void ConnectionPool::Open() {
   std::unique_ptr<Slot> slot;
   try {
-    slot = std::make_unique<Slot>(config_);
+    slot = std::make_unique<Slot>(config_, logger_);
   } catch (const Failure& failure) {
     ConnectFailed(failure.reason);
     return;
@@ -157,7 +188,7 @@ void Keeper::Open() {
   }
 }
 
-void Keeper::Check() {
+void ConnectionPool::Check() {
   Lease lease(nullptr, Return{this});
   {
     std::lock_guard lock(mutex_);
@@ -168,12 +199,12 @@ void Keeper::Check() {
     lease = Lend(slot);
   }
   Verify(std::move(lease));
-  // From its end: one that is slow shall not take the connection again before anyone who waits for it.
+  // From its end: a slow check must not take the connection again before a query that waits for it.
   std::lock_guard lock(mutex_);
   next_check_ = Clock::now() + config_.check_interval;
 }
 
-bool Keeper::Verify(Lease lease) {
+bool ConnectionPool::Verify(Lease lease) {
   try {
     const auto value = lease->connection.Run(config_.check_sql);
     if (value && config_.on_check) config_.on_check(*value);
@@ -189,7 +220,7 @@ bool Keeper::Verify(Lease lease) {
 }
 
 /// The server answered; `unready` tells whether the answer was a refusal.
-void Keeper::Passed(std::uint64_t generation, std::optional<std::string> unready) {
+void ConnectionPool::Passed(std::uint64_t generation, std::optional<std::string> unready) {
   bool established = false;
   bool refused = false;
   {
@@ -209,14 +240,14 @@ void Keeper::Passed(std::uint64_t generation, std::optional<std::string> unready
   if (refused) logger_.Error("Database query failed", {{"query_type", "check"}, {"reason", *unready}});
 }
 
-std::string Keeper::RefusedCheck(const Failure& failure) const {
+std::string ConnectionPool::RefusedCheck(const Failure& failure) const {
   if (failure.sqlstate == kUndefinedTable) {
     return fmt::format("the migrations have not been applied, run migrations/apply: {}", failure.reason);
   }
   return fmt::format("the check failed with SQLSTATE {}: {}", failure.sqlstate, failure.reason);
 }
 
-void Keeper::ConnectFailed(const std::string& reason) {
+void ConnectionPool::ConnectFailed(const std::string& reason) {
   unsigned attempt = 0;
   std::chrono::milliseconds delay{};
   {
@@ -236,7 +267,7 @@ void Keeper::ConnectFailed(const std::string& reason) {
                                                {"retry_in_ms", delay.count()}});
 }
 
-void Keeper::Watch() {
+void ConnectionPool::Watch() {
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, kWatchInterval, [this] { return stopped_; })) {
     const auto now = Clock::now();
@@ -248,30 +279,34 @@ void Keeper::Watch() {
   }
 }
 
-void Keeper::Release(Slot* slot) {
-  std::unique_ptr<Slot> outdated;
+void ConnectionPool::Release(Slot* slot) {
+  std::unique_ptr<Slot> useless;
   {
     std::lock_guard lock(mutex_);
     slot->overdue = Clock::time_point::max();
-    if (slot->generation == generation_) {
+    if (slot->generation == generation_ && !slot->spoilt && slot->connection.usable()) {
       idle_.push_back(slot);
     } else {
-      outdated = Remove(slot);
+      useless = Remove(slot);
     }
     Publish();
-    // Close() waits for the last one, and nobody else waits then.
-    closed_ ? returned_.notify_all() : returned_.notify_one();
+    // Close() waits for the last one, and no query waits then.
+    if (closed_) {
+      returned_.notify_all();
+    } else {
+      returned_.notify_one();
+    }
   }
-  if (outdated) wake_.notify_one();
+  if (useless) wake_.notify_one();
 }
 
-Keeper::Lease Keeper::Lend(Slot* slot) {
+ConnectionPool::Lease ConnectionPool::Lend(Slot* slot) {
   slot->overdue = Clock::now() + config_.statement_timeout + kGrace;
   Publish();
   return Lease(slot, Return{this});
 }
 
-std::unique_ptr<Keeper::Slot> Keeper::Remove(Slot* slot) {
+std::unique_ptr<ConnectionPool::Slot> ConnectionPool::Remove(Slot* slot) {
   const auto found =
       std::find_if(slots_.begin(), slots_.end(), [slot](const auto& owned) { return owned.get() == slot; });
   std::unique_ptr<Slot> removed = std::move(*found);
@@ -279,14 +314,14 @@ std::unique_ptr<Keeper::Slot> Keeper::Remove(Slot* slot) {
   return removed;
 }
 
-void Keeper::Publish() {
+void ConnectionPool::Publish() {
   size_.Set(static_cast<double>(slots_.size()));
   available_.Set(static_cast<double>(idle_.size()));
 }
 
 /// Puts the next attempt off, each time twice as far, with jitter so that many clients do not come back
 /// together.
-std::chrono::milliseconds Keeper::BackOff() {
+std::chrono::milliseconds ConnectionPool::BackOff() {
   const auto longest =
       std::min<std::chrono::milliseconds>(kFirstBackOff * (1 << std::min(failures_, 6u)), kLongestBackOff);
   ++failures_;
