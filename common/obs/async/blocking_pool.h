@@ -66,7 +66,7 @@ class BlockingPool {
   class Completion final : private Source, private Timer {
    public:
     Completion(BlockingPool& pool, Loop& loop, std::shared_ptr<Job> job, Deadline start_by);
-    ~Completion();
+    ~Completion() override;
     Completion(const Completion&) = delete;
     Completion& operator=(const Completion&) = delete;
 

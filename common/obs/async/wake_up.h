@@ -16,7 +16,7 @@ class WakeUp final : private Source, private Timer {
  public:
   explicit WakeUp(Loop& loop, Deadline deadline = Deadline::max())
       : loop_(loop), deadline_(deadline), token_(loop.Add(*this)) {}
-  ~WakeUp() { loop_.Forget(token_); }
+  ~WakeUp() override { loop_.Forget(token_); }
   WakeUp(const WakeUp&) = delete;
   WakeUp& operator=(const WakeUp&) = delete;
 

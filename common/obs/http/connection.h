@@ -63,7 +63,7 @@ class Connection final : private async::Source, private async::Timer {
   Connection(Owner& owner, async::Loop& loop, AcceptedSocket socket, std::string client_address,
              std::shared_ptr<Admission::Address> share, Admission& admission, const FramingLimits& limits,
              const ConnectionTimeouts& timeouts);
-  ~Connection();
+  ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 

@@ -82,9 +82,9 @@ struct Server::Impl final : public Acceptor {
 
  private:
   void OnAccept(async::Loop& loop, AcceptedSocket socket, std::string address) override {
-    for (const auto& [own, thread] : threads) {
-      if (own == &loop) thread->Accept(std::move(socket), std::move(address));
-    }
+    const auto mine = std::find_if(threads.begin(), threads.end(),
+                                   [&loop](const auto& thread) { return thread.first == &loop; });
+    mine->second->Accept(std::move(socket), std::move(address));
   }
 };
 

@@ -57,7 +57,7 @@ class ServerThread final : public Connection::Owner, public Exchange::Owner {
   void OnBusy(bool busy) override;
   void OnClosed(Connection& connection) override;
   // Exchange::Owner
-  void OnAnswered(Exchange& exchange) override;
+  void OnAnswered(Exchange& answered) override;
 
   bool MakeRoom(const Admission::Entry& entry);
   void TurnAway(Connection& connection, Admission::Verdict verdict);

@@ -49,7 +49,7 @@ class Socket final : private async::Source, private async::Timer {
  public:
   /// Opens a socket of the address's family. Throws SocketError.
   Socket(async::Loop& loop, const sockaddr& address, std::size_t address_size);
-  ~Socket();
+  ~Socket() override;
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
