@@ -53,8 +53,9 @@ class All {
       promise_type(All& all_, Task<T>& task_) : all(all_), task(task_) {}
       struct FinalAwaiter {
         bool await_ready() const noexcept { return false; }
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> finished) const noexcept {
-          return finished.promise().all.Finished(finished.promise().task);
+        void await_suspend(std::coroutine_handle<promise_type> finished) const noexcept {
+          promise_type& promise = finished.promise();
+          promise.all.Finished(promise.task);  // this frame may be gone behind it
         }
         void await_resume() const noexcept {}
       };
@@ -70,9 +71,7 @@ class All {
     struct Completion {
       Task<T>& task;
       bool await_ready() const noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
-        return task.await_suspend(awaiting);
-      }
+      bool await_suspend(std::coroutine_handle<> awaiting) noexcept { return task.await_suspend(awaiting); }
       void await_resume() const noexcept {}
     };
 
@@ -90,13 +89,12 @@ class All {
     std::coroutine_handle<promise_type> frame;
   };
 
-  /// Who goes on when `task` has ended.
-  std::coroutine_handle<> Finished(Task<T>& task) noexcept {
+  void Finished(Task<T>& task) noexcept {
     --left_;
     const bool first_failure = failed_ == nullptr && task.failed();
     if (first_failure) failed_ = &task;
     const bool over = first_failure || (failed_ == nullptr && left_ == 0);
-    return over && !starting_ ? awaiting_ : std::noop_coroutine();
+    if (over && !starting_) awaiting_.resume();
   }
 
   // In this order: the children, which refer to the tasks, go first.

@@ -15,11 +15,15 @@ class Task;
 namespace internal {
 
 struct PromiseBase : InFrameMemory {
+  /// Who awaits goes on within the end of what it awaited, or, when that did not wait, behind its start. So
+  /// the stack is as deep as coroutines await each other, however many end at once; a transfer from one to
+  /// the other would be a call that never returns at -O0, -O1 and under sanitizers.
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
     template <typename Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) const noexcept {
-      return finished.promise().continuation;
+    void await_suspend(std::coroutine_handle<Promise> finished) const noexcept {
+      const PromiseBase& promise = finished.promise();
+      if (!promise.starting) promise.continuation.resume();  // this frame may be gone behind it
     }
     void await_resume() const noexcept {}
   };
@@ -29,6 +33,7 @@ struct PromiseBase : InFrameMemory {
   void unhandled_exception() noexcept { error = std::current_exception(); }
 
   std::coroutine_handle<> continuation = std::noop_coroutine();
+  bool starting = false;
   std::exception_ptr error;
 };
 
@@ -85,9 +90,14 @@ class [[nodiscard]] Task {
   }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
-    frame_.promise().continuation = awaiting;
-    return frame_;
+  /// False when it has ended without waiting.
+  bool await_suspend(std::coroutine_handle<> awaiting) noexcept {
+    promise_type& promise = frame_.promise();
+    promise.continuation = awaiting;
+    promise.starting = true;
+    frame_.resume();
+    promise.starting = false;
+    return !frame_.done();
   }
   T await_resume() { return frame_.promise().Take(); }
 
