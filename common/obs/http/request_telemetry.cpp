@@ -159,7 +159,7 @@ void RequestTelemetry::LogAccess(const Exchange& exchange, const Scope& scope, i
 }
 
 std::string_view RequestTelemetry::Awaited(const Exchange& exchange) {
-  const WaitPoint* point = exchange.activity().awaiting;
+  const WaitPoint* point = exchange.activity().awaiting();
   return point != nullptr ? std::string_view(point->name()) : std::string_view();
 }
 

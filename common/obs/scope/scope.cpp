@@ -18,27 +18,41 @@ WaitPoint::WaitPoint(metrics::Registry& registry, std::string name)
       gauge_(registry.AddGauge("requests_waiting", "Requests that wait, by what they wait for.", {"for"})
                  .With({name_})) {}
 
-Waiting::Waiting(Activity& activity, const WaitPoint& point) : activity_(&activity), point_(&point) {
-  activity.awaiting = &point;
+const WaitPoint* Activity::awaiting() const { return latest_ != nullptr ? latest_->point_ : nullptr; }
+
+Waiting::Waiting(Activity& activity, const WaitPoint& point)
+    : activity_(&activity), point_(&point), earlier_(activity.latest_) {
+  if (earlier_ != nullptr) earlier_->later_ = this;
+  activity.latest_ = this;
   point.gauge_.Increment();
 }
 
-Waiting::Waiting(Waiting&& other) noexcept
-    : activity_(other.activity_), point_(std::exchange(other.point_, nullptr)) {}
+Waiting::Waiting(Waiting&& other) noexcept { TakePlaceOf(other); }
 
 Waiting& Waiting::operator=(Waiting&& other) noexcept {
   if (this == &other) return *this;
   End();
+  TakePlaceOf(other);
+  return *this;
+}
+
+void Waiting::TakePlaceOf(Waiting& other) {
   activity_ = other.activity_;
   point_ = std::exchange(other.point_, nullptr);
-  return *this;
+  earlier_ = std::exchange(other.earlier_, nullptr);
+  later_ = std::exchange(other.later_, nullptr);
+  if (point_ == nullptr) return;
+  if (earlier_ != nullptr) earlier_->later_ = this;
+  (later_ != nullptr ? later_->earlier_ : activity_->latest_) = this;
 }
 
 void Waiting::End() {
   if (point_ == nullptr) return;
   point_->gauge_.Decrement();
-  if (activity_->awaiting == point_) activity_->awaiting = nullptr;
+  if (earlier_ != nullptr) earlier_->later_ = later_;
+  (later_ != nullptr ? later_->earlier_ : activity_->latest_) = earlier_;
   point_ = nullptr;
+  earlier_ = later_ = nullptr;
 }
 
 Scope::Scope(const Telemetry& telemetry, async::Loop& loop, trace::Span span, Deadline deadline,

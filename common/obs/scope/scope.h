@@ -32,10 +32,19 @@ class WaitPoint {
   metrics::Gauge& gauge_;
 };
 
+class Waiting;
+
 /// What the scopes of one request share: what it waits for now, for those who look at it from outside.
-struct Activity {
-  const WaitPoint* timer = nullptr;     ///< that Scope::Sleep() counts at; null to count nowhere
-  const WaitPoint* awaiting = nullptr;  ///< the latest wait that has begun and not ended; null without one
+class Activity {
+ public:
+  const WaitPoint* timer = nullptr;  ///< that Scope::Sleep() counts at; null to count nowhere
+
+  /// The latest wait that has begun and not ended; null without one.
+  const WaitPoint* awaiting() const;
+
+ private:
+  friend class Waiting;
+  Waiting* latest_ = nullptr;
 };
 
 /// One wait; ends when destroyed.
@@ -49,8 +58,14 @@ class Waiting {
   void End();
 
  private:
+  friend class Activity;
+  void TakePlaceOf(Waiting& other);
+
   Activity* activity_ = nullptr;
   const WaitPoint* point_ = nullptr;
+  // The other waits of the activity, because many may go on at once and end in any order.
+  Waiting* earlier_ = nullptr;
+  Waiting* later_ = nullptr;
 };
 
 /// One request, or one piece of background work, as its code sees it: its span, a logger whose lines belong
