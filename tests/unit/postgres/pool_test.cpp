@@ -843,6 +843,7 @@ TEST_F(MigratedPool, EndsATransactionThatAStatementLeavesOpen) {
   EXPECT_EQ(Query(kSession), session);
   const Statement copy = Select("COPY notes TO STDOUT");
   EXPECT_EQ(ErrorOf(copy), "database-error");
+  EXPECT_THAT(Lines("Database query failed").back()["reason"].Text(), HasSubstr("it was closed"));
   EXPECT_TRUE(Eventually([&] { return ErrorOf(kList).empty(); })) << "on another connection";
   EXPECT_EQ(Lines("Database connection lost").size(), 0u);
 }
