@@ -265,7 +265,8 @@ struct Connection::Impl {
       auto result = work();
       if (!EndTransaction()) return result;
       failure.emplace(Failure::Kind::kStatement, "",
-                      "the statement left a transaction open: it was rolled back");
+                      usable ? "the statement left a transaction open: it was rolled back"
+                             : "the statement left the connection in the middle of something: it was closed");
     } catch (...) {
       failure = Caught(has_parameters, ran_before);
       EndTransaction();

@@ -61,7 +61,7 @@ void Notices::Write(const PGresult* notice) const {
   std::string words = "its words are left out, because they can quote a parameter";
   if (!has_parameters_) {
     words = FieldOf(notice, PG_DIAG_MESSAGE_PRIMARY);
-    for (const int code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
+    for (const char code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
       if (const auto more = FieldOf(notice, code); !more.empty()) words.append(" ").append(more);
     }
     words = OneLine(words);

@@ -111,9 +111,9 @@ class Pool {
   /// Nothing when the last check passed, else the reason. Never blocks. Thread-safe.
   std::optional<std::string> Unready() const;
 
-  /// Closes every connection and ends every thread; queries under way finish first, within
-  /// `statement_timeout` and half a second; those that wait and later ones fail as `database-unavailable`.
-  /// Blocks, so not for a loop's thread. Thread-safe; a second call does nothing.
+  /// Closes every connection and ends every thread. Queries under way finish first; those that wait and later
+  /// ones fail as `database-unavailable`. Blocks for `statement_timeout`, `connect_timeout` and two seconds
+  /// at most, so not for a loop's thread. Thread-safe; a second call does nothing.
   void Close();
 
  private:

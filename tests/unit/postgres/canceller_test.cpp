@@ -54,8 +54,9 @@ TEST(Canceller, SendsAtTheDeadline) {
       canceller, [&never] { ++never; }, {}, kNever);
   const Canceller::Run run(
       canceller,
-      [&] {
+      [&, test = std::this_thread::get_id()] {
         EXPECT_GE(Canceller::Clock::now(), deadline);
+        EXPECT_NE(std::this_thread::get_id(), test);
         ++late;
       },
       {}, deadline);

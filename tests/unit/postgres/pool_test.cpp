@@ -24,7 +24,6 @@
 #include "support/json.h"
 #include "support/memory_file.h"
 #include "support/postgres_server.h"
-#include "support/sanitized.h"
 #include "support/temporary_file.h"
 
 namespace obs::postgres {
@@ -120,6 +119,9 @@ class PoolTest : public testing::Test {
     config_.database = "dicedb";
     config_.user = "diceuser";
     config_.pool_size = 3;
+    // Beyond what a loaded machine needs, where a test does not say otherwise.
+    config_.acquire_timeout = 15s;
+    config_.statement_timeout = 60s;
     config_.check_interval = 50ms;
     config_.check_sql = "SELECT 1 FROM dice LIMIT 1";
     trace_config_.service_name = "test";
@@ -425,16 +427,17 @@ TEST_F(MigratedPool, WaitsForAConnectionAndSaysWhenNoneIsFree) {
   config_.acquire_timeout = 200ms;
   OpenReady();
   ASSERT_TRUE(Full());
-  std::vector<async::Task<std::string>> tasks;
-  for (int i = 0; i < 2; ++i) tasks.push_back(ErrorOf(Ask(kSleep, {"1.5"})));
-  tasks.push_back(ErrorOf(Ask(kGet, {"fair"})));
-  EXPECT_THAT(loop_.Run(Together(std::move(tasks))), ElementsAre("", "", "database-pool-exhausted"));
+  Started first(*this, kSleep, {"60"});
+  Started second(*this, kSleep, {"60"});
+  EXPECT_EQ(ErrorOf(kGet, {"fair"}), "database-pool-exhausted");
+  first.Cancel();
+  second.Cancel();
   EXPECT_EQ(Metric("database_connection_pool_size"), 2);
   const auto lines = Lines("Database connection pool exhausted");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["level"].Text(), "WARN");
   EXPECT_GE(lines[0]["wait_ms"].Number(), 200);
-  EXPECT_THAT(lines[0]["reason"].Text(), HasSubstr("none of 2 became free in 2"));
+  EXPECT_THAT(lines[0]["reason"].Text(), HasSubstr("none of 2 became free in "));
   EXPECT_EQ(Queries("get", "error"), 1);
   EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "get"}}), 0)
       << "it never was sent";
@@ -445,30 +448,28 @@ TEST_F(MigratedPool, WaitsForAConnectionAndSaysWhenNoneIsFree) {
 TEST_F(MigratedPool, RefusesAtOnceWhatWouldWaitBehindTooMany) {
   config_.pool_size = 1;
   config_.max_waiting = 2;
-  config_.acquire_timeout = 15s;
   OpenReady();
-  Started sleeper(*this, kSleep, {"0.5"});
+  ASSERT_TRUE(Full());
+  Started sleeper(*this, kSleep, {"60"});
+  ASSERT_TRUE(Eventually([this] { return Asleep() == 1; }));
   Started first(*this, kList);
   Started second(*this, kList);
-  const Stopwatch stopwatch;
   EXPECT_EQ(ErrorOf(kList), "database-pool-exhausted");
-  EXPECT_LT(stopwatch.elapsed(), 400ms);
+  EXPECT_FALSE(first.over());
   EXPECT_FALSE(sleeper.over());
+  sleeper.Cancel();
   EXPECT_THAT(AwaitLines("Database connection pool exhausted").front()["reason"].Text(),
               "2 queries wait already");
   EXPECT_EQ(second.Finish(), "");
   EXPECT_EQ(first.Finish(), "");
-  EXPECT_EQ(sleeper.Finish(), "");
 }
 
 TEST_F(MigratedPool, HandsAFreedConnectionToWhatWaits) {
   config_.pool_size = 1;
-  config_.acquire_timeout = 15s;
   config_.check_interval = 1000s;
   OpenReady();
   ASSERT_TRUE(Full());
   Started sleeper(*this, kSleep, {"0.3"});
-  ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
   EXPECT_EQ(Metric("requests_waiting", {{"for", "database"}}), 1);
   EXPECT_EQ(Query(kList).size(), 3u);
   EXPECT_EQ(sleeper.Finish(), "");
@@ -609,18 +610,19 @@ TEST_F(PoolTest, SaysThatMigrationsAreMissingAndBecomesReadyWhenTheyAreNot) {
 
 TEST_F(MigratedPool, CancelsInPostgresWhatIsNotAwaitedAnyMore) {
   config_.pool_size = 1;
-  config_.statement_timeout = 60s;
   config_.check_interval = 1000s;
   OpenReady();
   ASSERT_TRUE(Full());
   const Rows session = Query(kSession);
-  Started sleeper(*this, kSleep, {"30"});
+  Started sleeper(*this, kSleep, {"60"});
   ASSERT_TRUE(Eventually([this] { return Asleep() == 1; }));
   const Stopwatch stopwatch;
   sleeper.Cancel();
-  EXPECT_LT(stopwatch.elapsed(), 50ms) << "a loop's thread does not wait for PostgreSQL";
-  EXPECT_TRUE(Eventually([this] { return Asleep() == 0; }, support::kSanitized ? 5s : 1s));
   EXPECT_EQ(Query(kSession), session) << "the connection is used again";
+  // Some milliseconds on a quiet machine.
+  RecordProperty("milliseconds_to_cancel", static_cast<int>(stopwatch.elapsed().count()));
+  EXPECT_LT(stopwatch.elapsed(), 20s);
+  EXPECT_EQ(Asleep(), 0);
   EXPECT_EQ(Metric("requests_waiting", {{"for", "database"}}), 0);
   EXPECT_EQ(Queries("sleep", "error"), 1);
   EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "sleep"}}), 1);
@@ -644,26 +646,27 @@ TEST_F(MigratedPool, CancelsInPostgresWhatIsNotAwaitedAnyMore) {
 TEST_F(MigratedPool, ForgetsWhatWaitsAndIsNotAwaitedAnyMore) {
   config_.pool_size = 1;
   config_.max_waiting = 1;
-  config_.acquire_timeout = 15s;
   OpenReady();
-  Started sleeper(*this, kSleep, {"0.5"});
-  Started waiting(*this, kInsert, {});
+  ASSERT_TRUE(Full());
+  Started sleeper(*this, kSleep, {"60"});
+  ASSERT_TRUE(Eventually([this] { return Asleep() == 1; }));
+  Started waiting(*this, kInsert);
   waiting.Cancel();
   Started next(*this, kList);
-  EXPECT_EQ(next.Finish(), "") << "there is room in the queue";
-  EXPECT_EQ(sleeper.Finish(), "");
+  EXPECT_FALSE(next.over()) << "there is room in the queue";
+  sleeper.Cancel();
+  EXPECT_EQ(next.Finish(), "");
   EXPECT_EQ(Queries("insert", "error"), 1);
-  EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "insert"}}), 0);
+  EXPECT_EQ(Metric("database_query_duration_seconds_count", {{"query_type", "insert"}}), 0)
+      << "it was not sent";
   const auto lines = Lines("Database query cancelled");
-  ASSERT_EQ(lines.size(), 1u);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["query_type"].Text(), "insert");
   EXPECT_GE(lines[0]["wait_ms"].Number(), 0);
-  EXPECT_THAT(Log(), Not(HasSubstr("\"query_type\":\"insert\",\"error\""))) << "it was not sent";
 }
 
 TEST_F(MigratedPool, NeverCancelsTheNextQueryOnAConnection) {
   config_.pool_size = 1;
-  config_.acquire_timeout = 15s;
-  config_.statement_timeout = 60s;
   config_.check_interval = 1ms;
   OpenReady();
   // Long enough for a stray request to find it.
@@ -682,19 +685,17 @@ TEST_F(MigratedPool, NeverCancelsTheNextQueryOnAConnection) {
 
 TEST_F(MigratedPool, EndsAQueryAtTheDeadlineOfItsScope) {
   config_.pool_size = 1;
-  config_.statement_timeout = 60s;
-  config_.acquire_timeout = 60s;
   OpenReady();
   ASSERT_TRUE(Full());
   const Stopwatch stopwatch;
-  EXPECT_EQ(ErrorOf(kSleep, {"30"}, async::Clock::now() + 200ms), "database-timeout");
+  EXPECT_EQ(ErrorOf(kSleep, {"60"}, async::Clock::now() + 200ms), "database-timeout");
   EXPECT_EQ(AwaitLines("Database query failed").front()["reason"].Text(),
             "the deadline of the request passed");
-  ASSERT_EQ(Asleep(), 0);
-  Started sleeper(*this, kSleep, {"0.5"});
+  EXPECT_LT(stopwatch.elapsed(), 20s);
+  EXPECT_EQ(Asleep(), 0);
+  Started sleeper(*this, kSleep, {"60"});
   EXPECT_EQ(ErrorOf(kList, {}, async::Clock::now() + 50ms), "database-pool-exhausted");
-  EXPECT_LT(stopwatch.elapsed(), 15s);
-  EXPECT_EQ(sleeper.Finish(), "");
+  EXPECT_FALSE(sleeper.over());
 }
 
 TEST_F(MigratedPool, CancelsAndClosesWhileTheServerStandsStill) {
@@ -708,7 +709,7 @@ TEST_F(MigratedPool, CancelsAndClosesWhileTheServerStandsStill) {
   const Stopwatch stopwatch;
   sleeper.Cancel();
   pool_->Close();
-  EXPECT_LT(stopwatch.elapsed(), 5s);
+  EXPECT_LT(stopwatch.elapsed(), 20s);
   server_.Thaw();
   pool_.reset();
   provider_.reset();
@@ -747,10 +748,9 @@ TEST_F(MigratedPool, WritesNoticesAsLines) {
 
 TEST_F(MigratedPool, KeepsItsConnectionsThroughADeadlock) {
   config_.pool_size = 2;
-  config_.statement_timeout = 20s;
   server_.Psql(
       "CREATE FUNCTION lock_both(one int, other int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
-      "PERFORM pg_advisory_xact_lock(one); PERFORM pg_sleep(0.3); PERFORM pg_advisory_xact_lock(other); END "
+      "PERFORM pg_advisory_xact_lock(one); PERFORM pg_sleep(1); PERFORM pg_advisory_xact_lock(other); END "
       "$$;"
       "CREATE FUNCTION refuse(code text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
       "RAISE EXCEPTION 'no' USING ERRCODE = code; END $$");
@@ -805,7 +805,6 @@ TEST_F(MigratedPool, SendsOnlyWhatIsIdempotentTwice) {
   server_.Psql("CREATE SEQUENCE runs; GRANT USAGE, SELECT ON SEQUENCE runs TO diceuser");
   config_.pool_size = 1;
   config_.check_interval = 1000s;
-  config_.acquire_timeout = 15s;
   OpenReady();
   // It runs, and then its own connection ends. A sequence keeps what a rollback takes back.
   Statement breaks = Select("SELECT nextval('runs'), pg_terminate_backend(pg_backend_pid())");
@@ -822,7 +821,6 @@ TEST_F(MigratedPool, SendsAgainWhatWasNotSent) {
   MakeNotes();
   config_.pool_size = 1;
   config_.check_interval = 1000s;
-  config_.acquire_timeout = 15s;
   OpenReady();
   ASSERT_TRUE(Full());
   ASSERT_EQ(server_.TerminateSessions("diceuser"), 1);
@@ -845,22 +843,24 @@ TEST_F(MigratedPool, EndsATransactionThatAStatementLeavesOpen) {
   EXPECT_EQ(Query(kSession), session);
   const Statement copy = Select("COPY notes TO STDOUT");
   EXPECT_EQ(ErrorOf(copy), "database-error");
+  EXPECT_THAT(Lines("Database query failed").back()["reason"].Text(), HasSubstr("it was closed"));
   EXPECT_TRUE(Eventually([&] { return ErrorOf(kList).empty(); })) << "on another connection";
   EXPECT_EQ(Lines("Database connection lost").size(), 0u);
 }
 
 TEST_F(MigratedPool, FinishesWhatRunsBeforeItCloses) {
   config_.pool_size = 2;
-  config_.acquire_timeout = 15s;
+  // Only queries take connections.
+  config_.check_interval = 1000s;
   const std::size_t threads = Threads();
   OpenReady();
   ASSERT_TRUE(Full());
-  Started cancelled(*this, kSleep, {"30"});
-  Started sleeper(*this, kSleep, {"0.5"});
+  Started cancelled(*this, kSleep, {"60"});
+  Started sleeper(*this, kSleep, {"1"});
   ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
   Started waiting(*this, kList);
   cancelled.Cancel();
-  Started late(*this, kSleep, {"0.5"});
+  Started late(*this, kSleep, {"1"});
   pool_->Close();
   EXPECT_EQ(sleeper.Finish(), "");
   EXPECT_THAT(waiting.Finish(), testing::AnyOf("", "database-unavailable"));
@@ -874,15 +874,16 @@ TEST_F(MigratedPool, FinishesWhatRunsBeforeItCloses) {
   pool_->Close();
   EXPECT_EQ(Lines("Database connection pool closed").size(), 1u);
   provider_.reset();
-  EXPECT_EQ(Threads(), threads);
+  EXPECT_TRUE(Eventually([&] { return Threads() == threads; }));
 }
 
 TEST_F(MigratedPool, TellsWhatWaitsThatItCloses) {
   config_.pool_size = 1;
-  config_.acquire_timeout = 15s;
+  // Only queries take connections.
+  config_.check_interval = 1000s;
   OpenReady();
   ASSERT_TRUE(Full());
-  Started sleeper(*this, kSleep, {"0.5"});
+  Started sleeper(*this, kSleep, {"1"});
   ASSERT_TRUE(Eventually([this] { return Metric("database_connection_pool_available") == 0; }));
   std::vector<std::unique_ptr<Started>> waiting;
   for (int i = 0; i < 20; ++i) waiting.push_back(std::make_unique<Started>(*this, kList));
