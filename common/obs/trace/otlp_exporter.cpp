@@ -151,12 +151,16 @@ void OtlpExporter::Attempt(std::size_t slot, Clock::time_point now) {
 /// More requests at once carry more spans past the time that each takes. But where the collector's own work
 /// is what takes the time, they only make each wait for the others, until they are too late.
 void OtlpExporter::AdaptLimit(const Collector::Answer& answer, std::chrono::nanoseconds answer_time) {
+  ++answers_in_time_;
   if (answer.temporary || answer.silent) {
     limit_ = 1;
-  } else if (answer_time > export_timeout_ / 4) {
+    answers_in_time_ = 0;
+  } else if (answer_time > export_timeout_ / 2) {
     limit_ = std::max<std::size_t>(limit_ / 2, 1);
-  } else {
+    answers_in_time_ = 0;
+  } else if (answers_in_time_ >= limit_) {
     limit_ = std::min(limit_ + 1, kSlots);
+    answers_in_time_ = 0;
   }
 }
 

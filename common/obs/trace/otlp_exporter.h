@@ -45,7 +45,7 @@ class OtlpExporter {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kSlots = 8;
-  static constexpr std::size_t kFirstLimit = 2;
+  static constexpr std::size_t kFirstLimit = 4;
 
   /// One request from its first attempt to its last.
   struct Delivery {
@@ -85,6 +85,7 @@ class OtlpExporter {
   std::size_t sending_ = 0;
   std::size_t paused_ = 0;
   std::size_t limit_ = kFirstLimit;  ///< of requests at once, as the collector can bear
+  std::size_t answers_in_time_ = 0;  ///< since the limit changed
   Clock::time_point next_partial_;
   std::minstd_rand random_{std::random_device{}()};
   Throttle failure_throttle_;
