@@ -1,6 +1,7 @@
 #include "obs/trace/collector.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -33,6 +34,13 @@ std::size_t KeepBody(const char* bytes, std::size_t size, std::size_t count, voi
   std::string& body = *static_cast<std::string*>(to);
   body.append(bytes, std::min(size * count, kMaxBodyBytes - body.size()));
   return size * count;
+}
+
+/// Room for a whole request, so that the kernel sends it while this thread waits for a processor.
+int EnlargeSendBuffer(void*, curl_socket_t socket, curlsocktype) {
+  constexpr int kBytes = 256 << 10;
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kBytes, sizeof(kBytes));  // if it fails, it only takes longer
+  return CURL_SOCKOPT_OK;
 }
 
 }  // namespace
@@ -115,6 +123,7 @@ void Collector::Prepare(Slot& slot, std::size_t number) {
   set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_QUICK_EXIT, 1L);  // a thread that still resolves the name must not delay the end
+  set(CURLOPT_SOCKOPTFUNCTION, &EnlargeSendBuffer);
   set(CURLOPT_WRITEFUNCTION, &KeepBody);
   set(CURLOPT_WRITEDATA, &slot.body);
   set(CURLOPT_ERRORBUFFER, slot.error.data());

@@ -143,14 +143,31 @@ milliseconds OtlpExporter::UntilNextEvent(Clock::time_point now) const {
 void OtlpExporter::Attempt(std::size_t slot, Clock::time_point now) {
   Delivery& delivery = *deliveries_[slot];
   delivery.pause_end.reset();
+  delivery.sent = now;
   ++sending_;
   collector_.Post(slot, delivery.bytes, RoundUp(delivery.deadline - now));
 }
 
+/// More requests at once carry more spans past the time that each takes. But where the collector's own work
+/// is what takes the time, they only make each wait for the others, until they are too late.
+void OtlpExporter::AdaptLimit(const Collector::Answer& answer, std::chrono::nanoseconds answer_time) {
+  ++answers_in_time_;
+  if (answer.temporary || answer.silent) {
+    limit_ = 1;
+    answers_in_time_ = 0;
+  } else if (answer_time > export_timeout_ / 2) {
+    limit_ = std::max<std::size_t>(limit_ / 2, 1);
+    answers_in_time_ = 0;
+  } else if (answers_in_time_ >= limit_) {
+    limit_ = std::min(limit_ + 1, kSlots);
+    answers_in_time_ = 0;
+  }
+}
+
 void OtlpExporter::Handle(const Collector::Answer& answer, Clock::time_point now) {
   --sending_;
-  limit_ = answer.temporary || answer.silent ? 1 : std::min(2 * limit_, kSlots);
   Delivery& delivery = *deliveries_[answer.slot];
+  AdaptLimit(answer, now - delivery.sent);
   if (answer.temporary && !closing_) {
     const milliseconds pause =
         answer.retry_after.count() > 0 ? answer.retry_after : delivery.backoff.Next(random_);

@@ -45,12 +45,14 @@ class OtlpExporter {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kSlots = 8;
+  static constexpr std::size_t kFirstLimit = 4;
 
   /// One request from its first attempt to its last.
   struct Delivery {
     OtlpRequest request;
     std::string_view bytes;
     Clock::time_point deadline;
+    Clock::time_point sent{};  ///< the last attempt began
     Backoff backoff{};
     std::optional<Clock::time_point>
         pause_end{};  ///< of the pause before the next attempt; nothing while sending
@@ -63,6 +65,7 @@ class OtlpExporter {
   bool finished() const;
   std::chrono::milliseconds UntilNextEvent(Clock::time_point now) const;
   void Attempt(std::size_t slot, Clock::time_point now);
+  void AdaptLimit(const Collector::Answer& answer, std::chrono::nanoseconds answer_time);
   void Handle(const Collector::Answer& answer, Clock::time_point now);
   void Settle(std::size_t slot, const Collector::Answer& answer);
   void GiveUp();
@@ -81,7 +84,8 @@ class OtlpExporter {
   std::array<std::optional<Delivery>, kSlots> deliveries_;
   std::size_t sending_ = 0;
   std::size_t paused_ = 0;
-  std::size_t limit_ = kSlots;  ///< of requests at once: 1 after a fault, twice as many after each success
+  std::size_t limit_ = kFirstLimit;  ///< of requests at once, as the collector can bear
+  std::size_t answers_in_time_ = 0;  ///< since the limit changed
   Clock::time_point next_partial_;
   std::minstd_rand random_{std::random_device{}()};
   Throttle failure_throttle_;

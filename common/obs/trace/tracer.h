@@ -127,8 +127,8 @@ struct Config {
   double sampler_ratio = 1.0;                     ///< OTEL_TRACES_SAMPLER_ARG
   std::string propagators = "tracecontext,baggage";  ///< OTEL_PROPAGATORS, comma-separated
   log::Level log_level = log::Level::kWarn;          ///< OTEL_LOG_LEVEL: of the SDK's own messages
-  std::size_t queue_size = 8192;                     ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
-  std::size_t queue_bytes = std::size_t{4} << 20;    ///< TRACE_QUEUE_BYTES: of the same spans, encoded
+  std::size_t queue_size = 32768;                    ///< OTEL_BSP_MAX_QUEUE_SIZE, in spans
+  std::size_t queue_bytes = std::size_t{8} << 20;    ///< TRACE_QUEUE_BYTES: of the same spans, encoded
   std::size_t batch_size = 512;                      ///< OTEL_BSP_MAX_EXPORT_BATCH_SIZE, in spans
   std::chrono::milliseconds schedule_delay{1000};    ///< OTEL_BSP_SCHEDULE_DELAY
   SpanLimits limits{};

@@ -127,20 +127,22 @@ TEST(Provider, ExportsAgainWhenTheCollectorComesBack) {
   EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 3; }));
 }
 
-/// A collector that answers no request before `count` of them have come.
+/// A collector that answers two requests, and then none before `count` of them are there.
 class Gathering {
  public:
-  explicit Gathering(int count) : missing_(count) {}
+  explicit Gathering(int count) : missing_(2 + count) {}
   support::FakeReply operator()() {
     std::unique_lock lock(mutex_);
     if (--missing_ <= 0) enough_.notify_all();
-    const bool gathered = enough_.wait_for(lock, support::kPatience, [this] { return missing_ <= 0; });
+    const bool gathered =
+        ++seen_ <= 2 || enough_.wait_for(lock, support::kPatience, [this] { return missing_ <= 0; });
     return {.status = gathered ? 200 : 500, .body = ""};
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable enough_;
+  int seen_ = 0;
   int missing_;
 };
 
@@ -151,8 +153,8 @@ TEST(Provider, HasSeveralRequestsUnderWayAtOnce) {
   config.queue_size = 64;
   config.export_timeout = 60s;
   Telemetry telemetry(config);
-  telemetry.Record(16);
-  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 16; })) << "one request alone gets no answer";
+  telemetry.Record(24);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 24; })) << "one request alone gets no answer";
   EXPECT_EQ(telemetry.Failed(), 0);
 }
 
@@ -175,6 +177,22 @@ TEST(Provider, LosesNothingToACollectorThatTakesLongForEachRequest) {
   EXPECT_LT(stopwatch.elapsed(), kRequests * kAnswerTime / 2)
       << "one after the other they take twice as long";
   EXPECT_EQ(telemetry.Dropped() + telemetry.Failed() + telemetry.Unsampled(), 0);
+}
+
+// A starved collector works on one request at a time: with many at once, each would be too late.
+TEST(Provider, SendsNoMoreAtOnceThanTheCollectorAnswersInTime) {
+  std::mutex work;
+  support::FakeServer server([&](const support::FakeRequest&) {
+    const std::lock_guard lock(work);
+    std::this_thread::sleep_for(200ms);
+    return support::FakeReply{.body = ""};
+  });
+  Config config = ExportingTo(server.url());
+  config.queue_size = 128;
+  config.export_timeout = 1200ms;
+  Telemetry telemetry(config);
+  telemetry.Record(60);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 60; })) << telemetry.Failed() << " failed";
 }
 
 TEST(Provider, AsksATroubledCollectorWithOneRequestAtATime) {
