@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,7 +38,8 @@ struct Correlation {
 
 /// One member of a log line. Strings are borrowed for the duration of the call only.
 struct Field {
-  using Value = std::variant<bool, std::int64_t, double, std::string_view>;
+  /// An integer is a std::uint64_t only when it is too large for the other.
+  using Value = std::variant<bool, std::int64_t, double, std::string_view, std::uint64_t>;
 
   template <typename T>
   Field(std::string_view key_, const T& value_) : key(key_), value(Convert(value_)) {}
@@ -51,6 +53,9 @@ struct Field {
     if constexpr (std::is_same_v<T, bool>) {
       return value;
     } else if constexpr (std::is_integral_v<T>) {
+      if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
+        if (value > T{std::numeric_limits<std::int64_t>::max()}) return static_cast<std::uint64_t>(value);
+      }
       return static_cast<std::int64_t>(value);
     } else if constexpr (std::is_floating_point_v<T>) {
       return static_cast<double>(value);

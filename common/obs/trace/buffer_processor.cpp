@@ -29,7 +29,8 @@ void AppendValue(std::string& out, const sdk::common::OwnedAttributeValue& value
           out += R"({"boolValue":)";
           log::AppendJson(out, v);
         } else if constexpr (std::is_integral_v<Value>) {
-          fmt::format_to(std::back_inserter(out), R"({{"intValue":"{}")", v);
+          const bool fits = std::in_range<std::int64_t>(v);  // OTLP has no other integers
+          fmt::format_to(std::back_inserter(out), R"({{"{}":"{}")", fits ? "intValue" : "stringValue", v);
         } else if constexpr (std::is_same_v<Value, double>) {
           out += R"({"doubleValue":)";
           log::AppendJson(out, v);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include "obs/text/utf8.h"
 #include "obs/trace/context.h"
@@ -143,6 +145,10 @@ void AppendAttribute(std::string& out, int number, std::string_view key, const V
     AppendInteger(any, field::kAnyBool, value);
     AppendKeyValue(out, number, key, any, {});
   } else if constexpr (std::is_integral_v<Value>) {
+    if (!std::in_range<std::int64_t>(value)) {  // OTLP has no other integers
+      AppendText(out, number, key, std::to_string(value));
+      return;
+    }
     AppendInteger(any, field::kAnyInt, static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));
     AppendKeyValue(out, number, key, any, {});
   } else if constexpr (std::is_same_v<Value, double>) {

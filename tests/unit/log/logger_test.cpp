@@ -98,6 +98,9 @@ TEST_F(LoggerTest, KeepsTheTypesOfValues) {
   logger_.Info("values",
                {{"yes", true},
                 {"least", std::numeric_limits<std::int64_t>::min()},
+                {"most", std::numeric_limits<std::uint64_t>::max()},
+                {"middle", std::uint64_t{std::numeric_limits<std::int64_t>::max()} + 1},
+                {"unsigned", 7u},
                 {"half", 0.5},
                 {"tenth", 0.1},
                 {"large", 1e300},
@@ -108,6 +111,7 @@ TEST_F(LoggerTest, KeepsTheTypesOfValues) {
       Text(),
       HasSubstr(
           R"("yes":true,"least":-9223372036854775808,)"
+          R"("most":18446744073709551615,"middle":9223372036854775808,"unsigned":7,)"
           R"("half":0.5,"tenth":0.1,"large":1e+300,)"
           R"("infinite":null,"nan":null,)"
           R"("text":"a string that is too long to be kept without an allocation"})"));
