@@ -5,7 +5,6 @@
 #include <functional>
 #include <initializer_list>
 #include <limits>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -79,7 +78,8 @@ using LineObserver = std::function<void(const Correlation& correlation, std::str
 /// U+FFFD, and a string value is cut at 4096 bytes.
 class Logger {
  public:
-  /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.
+  /// `writer` must outlive every copy, and keeps what they share, `observer` too, until its own end: make one
+  /// logger and copy it. Lines below `minimum` cost one comparison.
   Logger(Writer& writer, std::string_view service, Level minimum, LineObserver observer = {});
 
   /// The same logger, speaking for one span.
@@ -94,7 +94,7 @@ class Logger {
 
  private:
   struct Core;
-  std::shared_ptr<const Core> core_;
+  const Core* core_;  ///< the writer's, so that a copy counts no references
   Correlation correlation_;
 };
 
