@@ -107,14 +107,11 @@ TEST_F(LoggerTest, KeepsTheTypesOfValues) {
                 {"infinite", kInfinity},
                 {"nan", std::numeric_limits<double>::quiet_NaN()},
                 {"text", std::string("a string that is too long to be kept without an allocation")}});
-  EXPECT_THAT(
-      Text(),
-      HasSubstr(
-          R"("yes":true,"least":-9223372036854775808,)"
-          R"("most":18446744073709551615,"middle":9223372036854775808,"unsigned":7,)"
-          R"("half":0.5,"tenth":0.1,"large":1e+300,)"
-          R"("infinite":null,"nan":null,)"
-          R"("text":"a string that is too long to be kept without an allocation"})"));
+  EXPECT_THAT(Text(), HasSubstr(R"("yes":true,"least":-9223372036854775808,)"
+                                R"("most":18446744073709551615,"middle":9223372036854775808,"unsigned":7,)"
+                                R"("half":0.5,"tenth":0.1,"large":1e+300,)"
+                                R"("infinite":null,"nan":null,)"
+                                R"("text":"a string that is too long to be kept without an allocation"})"));
 }
 
 TEST_F(LoggerTest, EscapesWhatJsonDoesNotAllow) {
