@@ -75,11 +75,10 @@ Task<std::optional<Result>> RunOn(Loop& here, Loop& there, std::function<Result(
   WakeUp wake_up(here);
   // Work that a stopping loop drops wakes as well.
   auto end = std::make_shared<internal::WakeAtEnd>(here, wake_up.token());
-  const bool posted =
-      there.mailbox()->Post([result, work = std::move(work), end = std::move(end)]() mutable {
-        result->emplace(work());
-        end.reset();
-      });
+  const bool posted = there.mailbox()->Post([result, work = std::move(work), end = std::move(end)]() mutable {
+    result->emplace(work());
+    end.reset();
+  });
   if (posted) co_await wake_up;
   co_return std::move(*result);
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
-#include <memory>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -37,7 +37,8 @@ struct Correlation {
 
 /// One member of a log line. Strings are borrowed for the duration of the call only.
 struct Field {
-  using Value = std::variant<bool, std::int64_t, double, std::string_view>;
+  /// An integer is a std::uint64_t only when it is too large for the other.
+  using Value = std::variant<bool, std::int64_t, double, std::string_view, std::uint64_t>;
 
   template <typename T>
   Field(std::string_view key_, const T& value_) : key(key_), value(Convert(value_)) {}
@@ -51,6 +52,9 @@ struct Field {
     if constexpr (std::is_same_v<T, bool>) {
       return value;
     } else if constexpr (std::is_integral_v<T>) {
+      if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
+        if (value > T{std::numeric_limits<std::int64_t>::max()}) return static_cast<std::uint64_t>(value);
+      }
       return static_cast<std::int64_t>(value);
     } else if constexpr (std::is_floating_point_v<T>) {
       return static_cast<double>(value);
@@ -76,7 +80,8 @@ class Logger {
  public:
   /// Writes nothing.
   Logger() = default;
-  /// `writer` must outlive every copy. Lines below `minimum` cost one comparison.
+  /// `writer` must outlive every copy, and keeps what they share, `observer` too, until its own end: make one
+  /// logger and copy it. Lines below `minimum` cost one comparison.
   Logger(Writer& writer, std::string_view service, Level minimum, LineObserver observer = {});
 
   /// The same logger, speaking for one span.
@@ -91,7 +96,7 @@ class Logger {
 
  private:
   struct Core;
-  std::shared_ptr<const Core> core_;
+  const Core* core_;  ///< the writer's, so that a copy counts no references
   Correlation correlation_;
 };
 

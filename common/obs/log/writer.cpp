@@ -14,6 +14,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace obs::log {
 namespace {
@@ -83,7 +85,8 @@ struct Writer::Impl {
   std::uint64_t queued = 0;      // guarded; bytes ever accepted
   std::uint64_t finished = 0;    // guarded; of those, bytes written or given up
   std::size_t wake_at = kNever;  // guarded; bytes in front at which the sleeping thread wants to be woken
-  std::string back;              // the thread's alone
+  std::vector<std::shared_ptr<const void>> kept;  // guarded
+  std::string back;                               // the thread's alone
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> written{0};
   std::atomic<std::uint64_t> dropped{0};
@@ -165,6 +168,11 @@ Writer::~Writer() {
     impl_->Wake();
   }
   impl_->thread.join();
+}
+
+void Writer::Keep(std::shared_ptr<const void> shared) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->kept.push_back(std::move(shared));
 }
 
 void Writer::Write(std::string_view line) {

@@ -29,6 +29,10 @@ class Writer {
   std::uint64_t lines_dropped() const;  ///< lines lost: no room, or the reader is gone
 
  private:
+  friend class Logger;
+  /// Keeps what its loggers share for as long as the writer lives.
+  void Keep(std::shared_ptr<const void> shared);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -4,7 +4,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include "obs/text/utf8.h"
 #include "obs/trace/context.h"
@@ -81,6 +83,12 @@ void AppendAttribute(Bytes<kInline>& out, int number, std::string_view key, cons
     AppendKeyValue(out, number, key, wire::FixedSize(field::kAnyDouble, bits),
                    [&](char* to) { wire::PutFixed(to, field::kAnyDouble, bits); });
   } else if constexpr (std::is_integral_v<Value>) {
+    if constexpr (!std::is_same_v<Value, bool>) {
+      if (!std::in_range<std::int64_t>(value)) {  // OTLP has no other integers
+        AppendText(out, number, key, std::to_string(value));
+        return;
+      }
+    }
     constexpr int kField = std::is_same_v<Value, bool> ? field::kAnyBool : field::kAnyInt;
     const auto integer = static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
     AppendKeyValue(out, number, key, wire::IntegerSize(kField, integer),

@@ -20,6 +20,7 @@ namespace {
 
 using support::Json;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::MatchesRegex;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -97,16 +98,20 @@ TEST_F(LoggerTest, KeepsTheTypesOfValues) {
   logger_.Info("values",
                {{"yes", true},
                 {"least", std::numeric_limits<std::int64_t>::min()},
+                {"most", std::numeric_limits<std::uint64_t>::max()},
+                {"middle", std::uint64_t{std::numeric_limits<std::int64_t>::max()} + 1},
+                {"unsigned", 7u},
                 {"half", 0.5},
                 {"tenth", 0.1},
                 {"large", 1e300},
                 {"infinite", kInfinity},
                 {"nan", std::numeric_limits<double>::quiet_NaN()},
                 {"text", std::string("a string that is too long to be kept without an allocation")}});
-  EXPECT_THAT(Text(), testing::HasSubstr(
-                          R"("yes":true,"least":-9223372036854775808,"half":0.5,"tenth":0.1,"large":1e+300,)"
-                          R"("infinite":null,"nan":null,)"
-                          R"("text":"a string that is too long to be kept without an allocation"})"));
+  EXPECT_THAT(Text(), HasSubstr(R"("yes":true,"least":-9223372036854775808,)"
+                                R"("most":18446744073709551615,"middle":9223372036854775808,"unsigned":7,)"
+                                R"("half":0.5,"tenth":0.1,"large":1e+300,)"
+                                R"("infinite":null,"nan":null,)"
+                                R"("text":"a string that is too long to be kept without an allocation"})"));
 }
 
 TEST_F(LoggerTest, EscapesWhatJsonDoesNotAllow) {
@@ -119,6 +124,30 @@ TEST_F(LoggerTest, EscapesWhatJsonDoesNotAllow) {
   const std::string line = Text();
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   EXPECT_EQ(line.find('\t'), std::string::npos);
+}
+
+TEST_F(LoggerTest, EscapesWhatWouldCommandATerminalOrTurnTheLineAround) {
+  struct Case {
+    std::string_view character;
+    std::string_view escaped;
+  };
+  constexpr std::array kCases = {
+      Case{"\x1B", "\\u001b"},         Case{"\x7F", "\\u007f"},         Case{"\xC2\x80", "\\u0080"},
+      Case{"\xC2\x9B", "\\u009b"},     Case{"\xC2\x9F", "\\u009f"},     Case{"\xD8\x9C", "\\u061c"},
+      Case{"\xE2\x80\x8E", "\\u200e"}, Case{"\xE2\x80\x8F", "\\u200f"}, Case{"\xE2\x80\xA8", "\\u2028"},
+      Case{"\xE2\x80\xA9", "\\u2029"}, Case{"\xE2\x80\xAA", "\\u202a"}, Case{"\xE2\x80\xAE", "\\u202e"},
+      Case{"\xE2\x81\xA6", "\\u2066"}, Case{"\xE2\x81\xA9", "\\u2069"}};
+  for (const Case& each : kCases) {
+    const std::string text = "a" + std::string(each.character) + "b";
+    EXPECT_EQ(Logged(text), text);
+    EXPECT_THAT(Text(), HasSubstr("\"a" + std::string(each.escaped) + "b\""));
+  }
+  for (const std::string_view neighbour :
+       {"~", "\xC2\xA0", "\xD8\x9B", "\xD8\x9D", "\xE2\x80\x8D", "\xE2\x80\x90", "\xE2\x80\xA7",
+        "\xE2\x80\xAF", "\xE2\x81\xA5", "\xE2\x81\xAA", "\xE2\x82\xAC"}) {
+    EXPECT_EQ(Logged(neighbour), neighbour);
+    EXPECT_THAT(Text(), HasSubstr("\"" + std::string(neighbour) + "\"")) << "as it is";
+  }
 }
 
 TEST_F(LoggerTest, EscapesMessagesKeysAndTheService) {
