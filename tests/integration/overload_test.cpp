@@ -7,6 +7,7 @@
 
 #include "support/dice_system.h"
 #include "support/parameter_name.h"
+#include "support/sanitized.h"
 
 namespace {
 
@@ -16,6 +17,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int kWaiting = 200;
+/// What "at once" is, on a loaded machine.
+constexpr auto kAtOnce = kSanitized ? 1000ms : 100ms;
 
 /// A service whose upstream hangs, and clients that wait for it.
 class HungUpstream : public testing::TestWithParam<std::string> {
@@ -53,7 +56,7 @@ TEST_P(HungUpstream, LeavesProbesAndMetricsAtOnce) {
     for (const char* target : {"/livez", "/readyz", "/healthz", "/metrics", "/"}) {
       const Stopwatch stopwatch;
       EXPECT_EQ(service.Get(target).status, 200) << target;
-      EXPECT_LE(stopwatch.elapsed(), 100ms) << target;
+      EXPECT_LE(stopwatch.elapsed(), kAtOnce) << target;
     }
   }
   EXPECT_EQ(service.Metric("requests_waiting", {{"for", peer()}}), kWaiting);
@@ -93,7 +96,7 @@ TEST(SilentConnections, KeepNobodyOut) {
   for (int round = 0; round < 5; ++round) {
     const Stopwatch stopwatch;
     EXPECT_EQ(Get(admin, "/livez").status, 200);
-    EXPECT_LE(stopwatch.elapsed(), 100ms);
+    EXPECT_LE(stopwatch.elapsed(), kAtOnce);
   }
   // Those that were turned away are closed when they have had the time to read why.
   const auto open = [admin] {

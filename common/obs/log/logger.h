@@ -96,7 +96,7 @@ class Logger {
 
  private:
   struct Core;
-  const Core* core_;  ///< the writer's, so that a copy counts no references
+  const Core* core_ = nullptr;  ///< the writer's, so that a copy counts no references
   Correlation correlation_;
 };
 

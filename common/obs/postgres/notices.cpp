@@ -62,7 +62,8 @@ void Notices::Write(const PGresult* notice) const {
   if (!has_parameters_) {
     words = FieldOf(notice, PG_DIAG_MESSAGE_PRIMARY);
     for (const char code : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
-      if (const auto more = FieldOf(notice, code); !more.empty()) words.append(" ").append(more);
+      if (const auto more = FieldOf(notice, static_cast<unsigned char>(code)); !more.empty())
+        words.append(" ").append(more);
     }
     words = OneLine(words);
   }

@@ -13,7 +13,8 @@ namespace obs::trace {
 template <std::size_t kInline>
 class Bytes {
  public:
-  Bytes() {}  // NOLINT(cppcoreguidelines-pro-type-member-init): bytes are written before they are read
+  // NOLINTNEXTLINE(*-pro-type-member-init, *-use-equals-default): bytes are written before they are read
+  Bytes() {}
   Bytes(const Bytes&) = delete;
   Bytes& operator=(const Bytes&) = delete;
 

@@ -127,6 +127,7 @@ void Collector::Prepare(Slot& slot, std::size_t number) {
   set(CURLOPT_WRITEFUNCTION, &KeepBody);
   set(CURLOPT_WRITEDATA, &slot.body);
   set(CURLOPT_ERRORBUFFER, slot.error.data());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number is all that is kept there
   set(CURLOPT_PRIVATE, reinterpret_cast<void*>(number));
   set_file(CURLOPT_CAINFO, config_.otlp_certificate);
   set_file(CURLOPT_SSLCERT, config_.otlp_client_certificate);

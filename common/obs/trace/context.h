@@ -24,8 +24,8 @@ inline std::string_view FromOtel(opentelemetry::nostd::string_view text) {
 
 /// A valid span context or baggage, else there is no state at all.
 struct Context::State {
-  State(opentelemetry::trace::SpanContext span_, std::shared_ptr<const std::string> baggage_)
-      : span(std::move(span_)), baggage(std::move(baggage_)) {}
+  State(const opentelemetry::trace::SpanContext& span_, std::shared_ptr<const std::string> baggage_)
+      : span(span_), baggage(std::move(baggage_)) {}
 
   const opentelemetry::trace::SpanContext span;
   const std::shared_ptr<const std::string> baggage;  ///< a `baggage` header's value; null without one

@@ -122,11 +122,9 @@ bool Context::sampled() const { return state_ && state_->span.IsSampled(); }
 /// A span is at once the context of those below it, so that it costs one allocation. They keep it alive, but
 /// not the SDK's span, which goes when this one ends.
 struct Span::Impl : Context::State {
-  Impl(otel::SpanContext identity, std::shared_ptr<const std::string> baggage_,
+  Impl(const otel::SpanContext& identity, std::shared_ptr<const std::string> baggage_,
        nostd::shared_ptr<otel::Span> recorded)
-      : State(std::move(identity), std::move(baggage_)),
-        correlation(Correlate(span)),
-        sdk(std::move(recorded)) {}
+      : State(identity, std::move(baggage_)), correlation(Correlate(span)), sdk(std::move(recorded)) {}
 
   const log::Correlation correlation;
   nostd::shared_ptr<otel::Span> sdk;  ///< null unless it records
