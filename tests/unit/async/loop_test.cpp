@@ -44,7 +44,7 @@ class LoopTest : public testing::Test {
  protected:
   Loop& loop() { return standalone_.loop(); }
   FunctionTimer Note(const std::string& name) {
-    return FunctionTimer([this, name] { list_.push_back(name); });
+    return FunctionTimer([this, name] { list_.emplace_back(name); });
   }
   /// Runs until that many names are on the list.
   void RunUntilListed(std::size_t size) {
@@ -71,7 +71,7 @@ TEST_F(LoopTest, CallsTimersInTheOrderOfTheirTimes) {
 TEST_F(LoopTest, CallsNoTimerBeforeItsTime) {
   FunctionTimer timer([this] {
     EXPECT_GE(Clock::now(), now_ + 20ms);
-    list_.push_back("called");
+    list_.emplace_back("called");
   });
   timer.Arm(loop(), now_ + 20ms);
   RunUntilListed(1);
@@ -99,12 +99,12 @@ TEST_F(LoopTest, TakesTheLatestTimeOfATimerThatIsArmedAgain) {
 
 TEST_F(LoopTest, LetsATimerDisarmAndDestroyOthersThatAreDue) {
   FunctionTimer disarmed = Note("disarmed");
-  auto destroyed = std::make_unique<FunctionTimer>([this] { list_.push_back("destroyed"); });
+  auto destroyed = std::make_unique<FunctionTimer>([this] { list_.emplace_back("destroyed"); });
   FunctionTimer last = Note("last");
   FunctionTimer first([&] {
     disarmed.Disarm();
     destroyed.reset();
-    list_.push_back("first");
+    list_.emplace_back("first");
   });
   first.Arm(loop(), now_ - 3ms);
   disarmed.Arm(loop(), now_ - 2ms);
@@ -119,7 +119,7 @@ TEST_F(LoopTest, LetsATimerArmItselfAndDestroyItself) {
   std::unique_ptr<FunctionTimer> timer;
   int calls = 0;
   timer = std::make_unique<FunctionTimer>([&] {
-    list_.push_back("call");
+    list_.emplace_back("call");
     if (++calls < 3) {
       timer->Arm(loop(), Clock::now() + 1ms);
     } else {
@@ -147,8 +147,8 @@ TEST_F(LoopTest, KeepsItsOrderOverManyTimersThatComeAndGo) {
   std::vector<Clock::time_point> called;
   std::vector<std::unique_ptr<FunctionTimer>> timers;
   std::vector<Clock::time_point> times(1000);
-  for (std::size_t i = 0; i < times.size(); ++i) {
-    timers.push_back(std::make_unique<FunctionTimer>([&called, &times, i] { called.push_back(times[i]); }));
+  for (const Clock::time_point& time : times) {
+    timers.emplace_back(std::make_unique<FunctionTimer>([&called, &time] { called.emplace_back(time); }));
   }
   for (int step = 0; step < 10'000; ++step) {
     const std::size_t i = random() % timers.size();
@@ -173,8 +173,8 @@ TEST_F(LoopTest, TellsWhatBecamePossibleOnADescriptor) {
   const support::Fd reader(ends[0]);
   support::Fd writer(ends[1]);
   FunctionSource source([this](const Readiness& ready) {
-    if (ready.readable) list_.push_back("readable");
-    if (ready.closed || ready.broken) list_.push_back("closed");
+    if (ready.readable) list_.emplace_back("readable");
+    if (ready.closed || ready.broken) list_.emplace_back("closed");
   });
   const Loop::Token token = loop().Watch(reader.get(), source);
   ASSERT_EQ(::write(writer.get(), "x", 1), 1);
@@ -186,8 +186,8 @@ TEST_F(LoopTest, TellsWhatBecamePossibleOnADescriptor) {
 }
 
 TEST_F(LoopTest, TellsNobodyOfATokenThatIsForgotten) {
-  FunctionSource first([this](const Readiness&) { list_.push_back("first"); });
-  FunctionSource second([this](const Readiness&) { list_.push_back("second"); });
+  FunctionSource first([this](const Readiness&) { list_.emplace_back("first"); });
+  FunctionSource second([this](const Readiness&) { list_.emplace_back("second"); });
   const Loop::Token stale = loop().Add(first);
   loop().Forget(stale);
   const Loop::Token fresh = loop().Add(second);
@@ -204,7 +204,7 @@ TEST_F(LoopTest, NamesNoTwoSourcesAlikeThoughPlacesAreUsedAgain) {
   FunctionSource source([](const Readiness&) {});
   std::vector<Loop::Token> seen;
   for (int i = 0; i < 1000; ++i) {
-    seen.push_back(loop().Add(source));
+    seen.emplace_back(loop().Add(source));
     loop().Forget(seen.back());
   }
   std::sort(seen.begin(), seen.end());
@@ -223,7 +223,7 @@ TEST_F(LoopTest, RunsWorkPostedByOtherThreadsInTheirOrder) {
       for (int i = 0; i < kEach; ++i) {
         EXPECT_TRUE(mailbox->Post([&, thread, i] {
           EXPECT_EQ(std::this_thread::get_id(), own);
-          order[thread].push_back(i);
+          order[thread].emplace_back(i);
           ++count;
         }));
       }
@@ -237,8 +237,8 @@ TEST_F(LoopTest, RunsWorkPostedByOtherThreadsInTheirOrder) {
 
 TEST_F(LoopTest, RunsWorkThatPostedWorkPosts) {
   loop().mailbox()->Post([this] {
-    list_.push_back("outer");
-    loop().mailbox()->Post([this] { list_.push_back("inner"); });
+    list_.emplace_back("outer");
+    loop().mailbox()->Post([this] { list_.emplace_back("inner"); });
   });
   RunUntilListed(2);
   EXPECT_THAT(list_, ElementsAre("outer", "inner"));
@@ -247,20 +247,20 @@ TEST_F(LoopTest, RunsWorkThatPostedWorkPosts) {
 TEST_F(LoopTest, StopDropsPostedWorkAndTakesNoMore) {
   const auto owned = std::make_shared<int>(0);
   const std::shared_ptr<Mailbox> mailbox = loop().mailbox();
-  EXPECT_TRUE(mailbox->Post([this, owned] { list_.push_back("run"); }));
+  EXPECT_TRUE(mailbox->Post([this, owned] { list_.emplace_back("run"); }));
   loop().Stop();
   EXPECT_EQ(owned.use_count(), 1) << "what it owned is let go";
-  EXPECT_FALSE(mailbox->Post([this, owned] { list_.push_back("run"); }));
+  EXPECT_FALSE(mailbox->Post([this, owned] { list_.emplace_back("run"); }));
   EXPECT_EQ(owned.use_count(), 1);
   EXPECT_TRUE(list_.empty());
 }
 
 TEST_F(LoopTest, StopDropsTheRestOfTheWorkWithWhichItCame) {
   loop().mailbox()->Post([this] {
-    list_.push_back("before");
+    list_.emplace_back("before");
     loop().Stop();
   });
-  loop().mailbox()->Post([this] { list_.push_back("after"); });
+  loop().mailbox()->Post([this] { list_.emplace_back("after"); });
   RunUntilListed(1);
   EXPECT_THAT(list_, ElementsAre("before"));
 }
@@ -272,9 +272,9 @@ Task<void> WaitForEver(Loop& loop, std::vector<std::string>& list, std::string n
 
 TEST_F(LoopTest, StopRunsTheLatestOfItsDutiesFirstAndThenCancelsTheTasks) {
   loop().Spawn(WaitForEver(loop(), list_, "task"));
-  loop().AtStop([this] { list_.push_back("given first"); });
+  loop().AtStop([this] { list_.emplace_back("given first"); });
   loop().AtStop([this] {
-    list_.push_back("given last");
+    list_.emplace_back("given last");
     EXPECT_EQ(loop().timers(), 1U) << "the loop can still be used";
   });
   loop().Stop();
@@ -287,7 +287,7 @@ TEST_F(LoopTest, StopRunsTheLatestOfItsDutiesFirstAndThenCancelsTheTasks) {
 TEST_F(LoopTest, SpawnsNothingAfterItsStop) {
   loop().Stop();
   loop().Spawn(WaitForEver(loop(), list_, "task"));
-  loop().Defer([this] { list_.push_back("deferred"); });
+  loop().Defer([this] { list_.emplace_back("deferred"); });
   loop().EndBatch();
   EXPECT_TRUE(list_.empty());
   EXPECT_EQ(loop().timers(), 0U);
@@ -324,10 +324,10 @@ TEST_F(LoopTest, LetsASpawnedTaskSpawnAnother) {
 TEST_F(LoopTest, RunsDeferredWorkAtTheEndOfTheBatch) {
   loop().mailbox()->Post([this] {
     loop().Defer([this] {
-      list_.push_back("deferred");
-      loop().Defer([this] { list_.push_back("deferred by that"); });
+      list_.emplace_back("deferred");
+      loop().Defer([this] { list_.emplace_back("deferred by that"); });
     });
-    list_.push_back("batch");
+    list_.emplace_back("batch");
   });
   RunUntilListed(3);
   EXPECT_THAT(list_, ElementsAre("batch", "deferred", "deferred by that"));
@@ -343,7 +343,7 @@ class NamedLocal : public Loop::Local {
 
 TEST_F(LoopTest, KeepsOneLocalForEachKeyUntilItsEnd) {
   const auto make = [this](Loop&) {
-    list_.push_back("made");
+    list_.emplace_back("made");
     return std::make_unique<NamedLocal>(list_, "destroyed");
   };
   const std::uint64_t key = Loop::NewLocalKey();
@@ -364,7 +364,7 @@ Task<void> SleepAndCount(Loop& loop, Clock::duration duration, int& count) {
 
 TEST_F(LoopTest, LetsAThousandSleepsPassTogether) {
   int count = 0;
-  FunctionTimer far_below_the_sum([&] { list_.push_back(std::to_string(count)); });
+  FunctionTimer far_below_the_sum([&] { list_.emplace_back(std::to_string(count)); });
   far_below_the_sum.Arm(loop(), Clock::now() + 2500ms);  // one after the other they would take 5 s
   for (int i = 0; i < 1000; ++i) loop().Spawn(SleepAndCount(loop(), 5ms, count));
   EXPECT_EQ(loop().timers(), 1001U);
