@@ -179,17 +179,35 @@ TEST(Provider, LosesNothingToACollectorThatTakesLongForEachRequest) {
   EXPECT_EQ(telemetry.Dropped() + telemetry.Failed() + telemetry.Unsampled(), 0);
 }
 
-// A starved collector works on one request at a time: with many at once, each would be too late.
-TEST(Provider, SendsNoMoreAtOnceThanTheCollectorAnswersInTime) {
-  std::mutex work;
-  support::FakeServer server([&](const support::FakeRequest&) {
-    const std::lock_guard lock(work);
+/// A starved collector: it works on one request after the other, in the order in which they came.
+class OneAfterTheOther {
+ public:
+  support::FakeReply operator()() {
+    std::unique_lock lock(mutex_);
+    const int ticket = next_++;
+    turn_.wait(lock, [&] { return ticket == served_; });
+    lock.unlock();
     std::this_thread::sleep_for(200ms);
-    return support::FakeReply{.body = ""};
-  });
+    lock.lock();
+    ++served_;
+    turn_.notify_all();
+    return {.body = ""};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable turn_;
+  int next_ = 0;
+  int served_ = 0;
+};
+
+// With eight requests at once, the last would take 1600 ms.
+TEST(Provider, SendsNoMoreAtOnceThanTheCollectorAnswersInTime) {
+  OneAfterTheOther collector;
+  support::FakeServer server([&](const support::FakeRequest&) { return collector(); });
   Config config = ExportingTo(server.url());
   config.queue_size = 128;
-  config.export_timeout = 1200ms;
+  config.export_timeout = 1500ms;
   Telemetry telemetry(config);
   telemetry.Record(60);
   EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 60; })) << telemetry.Failed() << " failed";
