@@ -16,6 +16,7 @@
 #include <ctime>
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -75,8 +76,9 @@ std::string StartCollector() {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
-  bind(listener, reinterpret_cast<sockaddr*>(&address), size);
-  listen(listener, 64);
+  if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 64) != 0) {
+    throw std::runtime_error("the collector cannot listen");
+  }
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
   if (fork() == 0) Collect(listener);
   close(listener);

@@ -50,6 +50,7 @@ void AppendCorrelation(std::string& out, const Correlation& correlation) {
   static constexpr std::string_view kSpanId = R"(","span_id":")";
   static constexpr std::string_view kTraceFlags = R"(","trace_flags":")";
   // In one piece: each call of append costs more than the copy.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): it is written before it is read
   std::array<char, kTraceId.size() + 32 + kSpanId.size() + 16 + kTraceFlags.size() + 3> text;
   char* end = text.data();
   const auto add = [&end](const char* from, std::size_t size) { end = std::copy_n(from, size, end); };
