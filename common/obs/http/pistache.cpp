@@ -194,6 +194,8 @@ PistacheListener::~PistacheListener() {
     if (posted && impl_->running) stopped->get_future().wait();
   }
   impl_->listener->shutdown();
+  // Each knows the list that it stands in, so that they would keep each other.
+  impl_->transports->clear();
   impl_->listener.reset();
 }
 
