@@ -229,7 +229,7 @@ TEST_F(WaitPointTest, CountsAWaitOnceHoweverItIsMovedAndEnded) {
   Scope request = Root();
   obs::Waiting wait = request.WaitAt(first_);
   obs::Waiting moved = std::move(wait);
-  wait.End();  // NOLINT(bugprone-use-after-move)
+  wait.End();  // NOLINT(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
   EXPECT_EQ(Waiting("first"), 1);
   obs::Waiting other = request.WaitAt(second_);
   other = std::move(moved);
