@@ -41,9 +41,11 @@ Certificate Sign(EVP_PKEY* key, const std::string& host) {
   return certificate;
 }
 
-std::string ToPem(X509* certificate) {
+/// What `write` puts into a BIO.
+template <typename Write>
+std::string ToPem(Write write) {
   const std::unique_ptr<BIO, int (*)(BIO*)> memory(BIO_new(BIO_s_mem()), BIO_free);
-  PEM_write_bio_X509(memory.get(), certificate);
+  write(memory.get());
   char* text = nullptr;
   const long size = BIO_get_mem_data(memory.get(), &text);
   return std::string(text, static_cast<std::size_t>(size));
@@ -63,9 +65,16 @@ TlsServer::TlsServer(const std::string& host, std::string answer)
       SSL_CTX_use_PrivateKey(context_.get(), key.get()) != 1) {
     throw std::runtime_error("no certificate could be made");
   }
-  certificate_ = ToPem(certificate.get());
+  certificate_ = ToPem([&](BIO* to) { PEM_write_bio_X509(to, certificate.get()); });
+  key_ =
+      ToPem([&](BIO* to) { PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
   ::listen(listener_.get(), 16);
   thread_ = std::thread([this] { Run(); });
+}
+
+void TlsServer::DemandItsCertificate() {
+  X509_STORE_add_cert(SSL_CTX_get_cert_store(context_.get()), SSL_CTX_get0_certificate(context_.get()));
+  SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
 }
 
 TlsServer::~TlsServer() {

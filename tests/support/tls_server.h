@@ -24,8 +24,11 @@ class TlsServer {
   TlsServer& operator=(const TlsServer&) = delete;
 
   std::uint16_t port() const { return port_; }
-  /// Its certificate (PEM).
+  /// Talks only to clients that show its own certificate.
+  void DemandItsCertificate();
+  /// Its certificate and the key of that (PEM).
   const std::string& certificate() const { return certificate_; }
+  const std::string& key() const { return key_; }
   int handshakes() const { return handshakes_; }
   int requests() const { return requests_; }
 
@@ -36,6 +39,7 @@ class TlsServer {
   const std::string answer_;
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
   std::string certificate_;
+  std::string key_;
   Fd listener_;
   std::uint16_t port_;
   std::atomic<bool> stopping_{false};

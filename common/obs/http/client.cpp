@@ -3,50 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 
 #include "obs/async/concurrency_limit.h"
 #include "obs/async/loop.h"
-#include "obs/http/resolver.h"
-#include "obs/http/response_reader.h"
-#include "obs/http/socket.h"
-#include "obs/http/text.h"
-#include "obs/text/authority.h"
+#include "obs/http1/origin.h"
+#include "obs/http1/response_reader.h"
+#include "obs/http1/text.h"
 
 namespace obs::http {
 namespace {
 
-/// Below the server's idle timeout, so that a connection is not reused in the moment it is being closed.
-constexpr std::chrono::seconds kMaxIdle{60};
 constexpr std::chrono::seconds kMaxRetryAfter{86'400};
-
-/// "http://host:port/path", taken apart.
-struct BaseUrl {
-  bool tls = false;
-  std::string host;
-  std::uint16_t port = 80;
-  std::string authority;  ///< as the Host header has it
-  std::string path;       ///< before every target
-};
-
-/// Of what is no such URL nothing is known, and no call will succeed: its host is empty.
-BaseUrl ParseBaseUrl(std::string_view url) {
-  BaseUrl base;
-  base.tls = url.starts_with("https://");
-  base.port = base.tls ? 443 : 80;
-  const std::size_t slashes = std::min(url.find("//"), url.size());
-  url.remove_prefix(std::min(slashes + 2, url.size()));
-  const std::size_t end = std::min(url.find('/'), url.size());
-  const auto authority = text::ParseAuthority(url.substr(0, end));
-  if (!authority) return base;
-  base.host = authority->host;
-  base.port = authority->port.value_or(base.port);
-  base.authority = url.substr(0, end);
-  base.path = url.substr(end);
-  return base;
-}
 
 ClientError MakeError(ClientFailure failure, const std::string& peer, std::string cause) {
   switch (failure) {
@@ -60,13 +29,13 @@ ClientError MakeError(ClientFailure failure, const std::string& peer, std::strin
   return {failure, peer + "-invalid", fmt::format("{} gave no valid answer.", peer), std::move(cause)};
 }
 
-ClientFailure FailureOf(SocketError::Kind kind) {
+ClientFailure FailureOf(http1::SocketError::Kind kind) {
   switch (kind) {
-    case SocketError::Kind::kRefused:
+    case http1::SocketError::Kind::kRefused:
       return ClientFailure::kRefused;
-    case SocketError::Kind::kTimeout:
+    case http1::SocketError::Kind::kTimeout:
       return ClientFailure::kTimeout;
-    case SocketError::Kind::kBroken:
+    case http1::SocketError::Kind::kBroken:
       break;
   }
   return ClientFailure::kInvalid;
@@ -88,57 +57,11 @@ std::chrono::seconds ParseRetryAfter(std::string_view text) {
   return std::min(std::chrono::seconds(seconds), kMaxRetryAfter);
 }
 
-/// The idle connections of one client on one loop.
-class IdleConnections final : public async::Loop::Local {
- public:
-  IdleConnections(async::Loop& loop, std::size_t limit) : loop_(loop), limit_(limit) {}
-
-  /// The latest used, which is the least likely to be stale; null when there is none.
-  std::unique_ptr<Socket> Take() {
-    const auto now = async::Clock::now();
-    while (!idle_.empty()) {
-      Entry latest = std::move(idle_.back());
-      idle_.pop_back();
-      if (latest.socket->Stale() || now - latest.since > kMaxIdle) continue;
-      latest.socket->SetIdleListener({});
-      return std::move(latest.socket);
-    }
-    return nullptr;
-  }
-
-  void Keep(std::unique_ptr<Socket> socket) {
-    if (idle_.size() >= limit_ || socket->Stale()) return;
-    // A descriptor is not held longer than the other side holds its own.
-    socket->SetIdleListener([this] { PruneSoon(); });
-    socket->SetDeadline(async::Deadline::max());
-    idle_.push_back({std::move(socket), async::Clock::now()});
-  }
-
- private:
-  struct Entry {
-    std::unique_ptr<Socket> socket;
-    async::Clock::time_point since;
-  };
-
-  void PruneSoon() {
-    if (std::exchange(pruning_, true)) return;
-    loop_.Defer([this] {
-      pruning_ = false;
-      std::erase_if(idle_, [](const Entry& entry) { return entry.socket->Stale(); });
-    });
-  }
-
-  async::Loop& loop_;
-  const std::size_t limit_;
-  std::vector<Entry> idle_;
-  bool pruning_ = false;
-};
-
 /// One call as telemetry sees it: span, histogram and error agree with each other. Destroyed before the end
 /// it was cancelled.
 class Call {
  public:
-  Call(Scope& scope, std::string_view method, const std::string& url, const BaseUrl& base,
+  Call(Scope& scope, std::string_view method, const std::string& url, const http1::Url& base,
        const std::string& peer, metrics::Family<metrics::Histogram>& durations,
        metrics::Histogram& ok_duration)
       : span_(scope.Child(method, trace::Kind::kClient,
@@ -209,29 +132,27 @@ std::string_view Name(ClientFailure failure) {
 struct Client::Impl {
   Impl(ClientConfig config_, const Telemetry& telemetry);
 
-  IdleConnections& IdleOn(async::Loop& loop) const;
+  /// The request but its body.
   std::string Compose(const ClientRequest& request, const trace::Context& context) const;
-  async::Task<std::unique_ptr<Socket>> Connect(async::Loop& loop, async::Deadline deadline);
-  /// One attempt. False when a kept-alive connection was closed before a byte of the answer came.
-  async::Task<bool> Attempt(std::unique_ptr<Socket>& socket, std::string_view bytes, ResponseReader& answer);
-  async::Task<void> Fetch(async::Loop& loop, std::string_view bytes, bool idempotent, ResponseReader& answer,
-                          async::Deadline deadline);
+  /// Sends the request, whose turn has come.
+  async::Task<ClientResponse> Fetch(const ClientRequest& request, Call& call, async::Loop& loop,
+                                    async::Deadline deadline);
 
   const ClientConfig config;
-  const BaseUrl base;
-  const std::uint64_t idle_key = async::Loop::NewLocalKey();
+  http1::Origin origin;
   const trace::Propagator& propagator;
   metrics::Family<metrics::Histogram>& durations;
   metrics::Histogram& ok_duration;
   const WaitPoint wait_point;
-  Resolver resolver;
   async::ConcurrencyLimit limit;
-  std::unique_ptr<TlsContext> tls;
 };
 
 Client::Impl::Impl(ClientConfig config_, const Telemetry& telemetry)
     : config(std::move(config_)),
-      base(ParseBaseUrl(config.base_url)),
+      origin({.url = http1::ParseUrl(config.base_url).value_or(http1::Url{}),
+              .connect_timeout = config.connect_timeout,
+              .max_idle_connections = config.max_idle_connections,
+              .ca_file = config.ca_file}),
       propagator(telemetry.propagator),
       durations(
           telemetry.registry.AddHistogram("http_client_request_duration_seconds",
@@ -239,29 +160,18 @@ Client::Impl::Impl(ClientConfig config_, const Telemetry& telemetry)
                                           {"peer", "status"}, metrics::HttpDurationBuckets())),
       ok_duration(durations.With({config.peer, "200"})),
       wait_point(telemetry.registry, config.peer),
-      resolver(base.host, base.port),
-      limit(config.max_concurrent, config.max_waiting) {
-  if (!base.tls) return;
-  tls = std::make_unique<TlsContext>();
-  if (!config.ca_file.empty()) tls->Trust(config.ca_file);
-}
-
-IdleConnections& Client::Impl::IdleOn(async::Loop& loop) const {
-  return static_cast<IdleConnections&>(loop.LocalOf(idle_key, [this](async::Loop& own) {
-    return std::make_unique<IdleConnections>(own, config.max_idle_connections);
-  }));
-}
+      limit(config.max_concurrent, config.max_waiting) {}
 
 std::string Client::Impl::Compose(const ClientRequest& request, const trace::Context& context) const {
   std::string bytes;
-  bytes.reserve(512 + request.body.size());
+  bytes.reserve(512);
   const auto add = [&bytes](std::string_view name, std::string_view value) {
-    const bool sendable = IsToken(name) && value.find_first_of("\r\n") == std::string_view::npos &&
+    const bool sendable = http1::IsToken(name) && value.find_first_of("\r\n") == std::string_view::npos &&
                           value.find('\0') == std::string_view::npos;
     if (sendable) bytes.append(name).append(": ").append(value).append("\r\n");
   };
-  bytes.append(Name(request.method)).append(" ").append(base.path).append(request.target);
-  bytes.append(" HTTP/1.1\r\nHost: ").append(base.authority);
+  bytes.append(Name(request.method)).append(" ").append(origin.url().path).append(request.target);
+  bytes.append(" HTTP/1.1\r\nHost: ").append(origin.url().authority);
   bytes.append("\r\nUser-Agent: obs\r\nAccept: application/json\r\nConnection: keep-alive\r\n");
   propagator.Inject(context, add);
   for (const auto& [name, value] : request.headers) add(name, value);
@@ -269,123 +179,22 @@ std::string Client::Impl::Compose(const ClientRequest& request, const trace::Con
     add("Content-Type", request.content_type);
     add("Content-Length", std::to_string(request.body.size()));
   }
-  return bytes.append("\r\n").append(request.body);
+  return bytes.append("\r\n");
 }
 
-async::Task<std::unique_ptr<Socket>> Client::Impl::Connect(async::Loop& loop, async::Deadline deadline) {
-  const auto addresses = co_await resolver.Resolve(loop, deadline);
-  std::optional<SocketError> last;
-  for (const SocketAddress& address : *addresses) {
-    try {
-      auto socket = std::make_unique<Socket>(loop, address.get(), address.size);
-      socket->SetDeadline(std::min(deadline, async::Clock::now() + config.connect_timeout));
-      co_await socket->Connect();
-      if (tls) co_await socket->StartTls(*tls, base.host);
-      co_return socket;
-    } catch (const SocketError& error) {
-      last = error;
-    }
-    if (async::Clock::now() >= deadline) break;
-  }
-  resolver.Forget();
-  throw *last;
-}
-
-async::Task<bool> Client::Impl::Attempt(std::unique_ptr<Socket>& socket, std::string_view bytes,
-                                        ResponseReader& answer) {
-  thread_local std::array<char, 16384> buffer;
-  std::string rest;  // received, and not yet taken by the reader
-  bool received = false;
-  try {
-    co_await socket->Send(bytes);
-    while (answer.state() == ResponseReader::State::kHead || answer.state() == ResponseReader::State::kBody) {
-      const std::size_t size = co_await socket->Receive(buffer.data(), buffer.size());
-      if (size == 0) {
-        if (!received) co_return false;
-        answer.End();
-        break;
-      }
-      received = true;
-      std::string_view input(buffer.data(), size);
-      if (!rest.empty()) {
-        rest.append(input);
-        input = rest;
-      }
-      input.remove_prefix(answer.Read(input));
-      std::string(input).swap(rest);
-    }
-  } catch (const SocketError& error) {
-    if (error.kind != SocketError::Kind::kBroken || received) throw;
-    co_return false;
-  }
-  // What comes behind the answer belongs to nobody, and what comes next could not be told from it.
-  if (answer.state() != ResponseReader::State::kComplete || !answer.keep_alive() || !rest.empty())
-    socket.reset();
-  co_return true;
-}
-
-async::Task<void> Client::Impl::Fetch(async::Loop& loop, std::string_view bytes, bool idempotent,
-                                      ResponseReader& answer, async::Deadline deadline) {
-  IdleConnections& idle = IdleOn(loop);
-  for (;;) {
-    std::unique_ptr<Socket> socket = idle.Take();
-    const bool reused = socket != nullptr;
-    if (!reused) socket = co_await Connect(loop, deadline);
-    socket->SetDeadline(deadline);
-    const bool answered = co_await Attempt(socket, bytes, answer);
-    if (answered) {
-      if (socket) idle.Keep(std::move(socket));
-      co_return;
-    }
-    if (!reused || !idempotent) {
-      throw SocketError(SocketError::Kind::kBroken, "the connection ended before the answer began");
-    }
-  }
-}
-
-Client::Client(ClientConfig config, const Telemetry& telemetry)
-    : impl_(std::make_unique<Impl>(std::move(config), telemetry)) {}
-
-Client::~Client() = default;
-
-const std::string& Client::peer() const { return impl_->config.peer; }
-
-async::Task<ClientResponse> Client::Send(ClientRequest request, Scope& scope) {
-  Impl& impl = *impl_;
-  const std::string url = impl.config.base_url + request.target;
-  Call call(scope, Name(request.method), url, impl.base, impl.config.peer, impl.durations, impl.ok_duration);
-  if (!IsTarget(request.target) || impl.base.host.empty()) {
-    throw call.Failed(MakeError(ClientFailure::kRefused, impl.config.peer, "the URL is malformed: " + url));
-  }
-  const async::Deadline deadline = std::min(call.start() + impl.config.timeout, scope.deadline());
-  async::Loop& loop = scope.loop();
-  const Waiting waiting = scope.WaitAt(impl.wait_point);
-  async::ConcurrencyLimit::Permit permit = impl.limit.TryAcquire();
-  if (!permit) {
-    auto turn = co_await impl.limit.Acquire(loop, deadline);
-    if (turn.refusal == async::ConcurrencyLimit::Refusal::kTooManyWait) {
-      throw call.Failed(ClientError(ClientFailure::kRefused, impl.config.peer + "-overloaded",
-                                    fmt::format("Too many requests wait for {}.", impl.config.peer),
-                                    fmt::format("{} calls wait already", impl.config.max_waiting)));
-    }
-    if (!turn.permit) {
-      throw call.Failed(MakeError(ClientFailure::kTimeout, impl.config.peer,
-                                  fmt::format("none of {} calls ended in time", impl.config.max_concurrent)));
-    }
-    permit = std::move(turn.permit);
-  }
-
-  ResponseReader answer(request.method == Method::kHead, impl.config.max_header_bytes,
-                        impl.config.max_body_bytes);
-  const std::string bytes = impl.Compose(request, call.context());
+async::Task<ClientResponse> Client::Impl::Fetch(const ClientRequest& request, Call& call, async::Loop& loop,
+                                                async::Deadline deadline) {
+  http1::ResponseReader answer(request.method == Method::kHead, config.max_header_bytes,
+                               config.max_body_bytes);
+  const std::string head = Compose(request, call.context());
   std::optional<ClientError> failure;
   try {
-    co_await impl.Fetch(loop, bytes, IsIdempotent(request.method), answer, deadline);
-    if (answer.state() != ResponseReader::State::kComplete) {
-      failure = MakeError(ClientFailure::kInvalid, impl.config.peer, answer.error());
+    co_await origin.Send(loop, head, request.body, IsIdempotent(request.method), answer, deadline);
+    if (answer.state() != http1::ResponseReader::State::kComplete) {
+      failure = MakeError(ClientFailure::kInvalid, config.peer, answer.error());
     }
-  } catch (const SocketError& error) {
-    failure = MakeError(FailureOf(error.kind), impl.config.peer, error.reason);
+  } catch (const http1::SocketError& error) {
+    failure = MakeError(FailureOf(error.kind), config.peer, error.reason);
   }
   if (failure) throw call.Failed(*failure);
 
@@ -397,6 +206,41 @@ async::Task<ClientResponse> Client::Send(ClientRequest request, Scope& scope) {
   response.retry_after = ParseRetryAfter(answer.Header("Retry-After"));
   call.Answered(response.status);
   co_return response;
+}
+
+Client::Client(ClientConfig config, const Telemetry& telemetry)
+    : impl_(std::make_unique<Impl>(std::move(config), telemetry)) {}
+
+Client::~Client() = default;
+
+const std::string& Client::peer() const { return impl_->config.peer; }
+
+async::Task<ClientResponse> Client::Send(ClientRequest request, Scope& scope) {
+  Impl& impl = *impl_;
+  Call call(scope, Name(request.method), impl.config.base_url + request.target, impl.origin.url(),
+            impl.config.peer, impl.durations, impl.ok_duration);
+  if (!IsTarget(request.target) || impl.origin.url().host.empty()) {
+    throw call.Failed(MakeError(ClientFailure::kRefused, impl.config.peer,
+                                "the URL is malformed: " + impl.config.base_url + request.target));
+  }
+  const async::Deadline deadline = std::min(call.start() + impl.config.timeout, scope.deadline());
+  const Waiting waiting = scope.WaitAt(impl.wait_point);
+  async::ConcurrencyLimit::Permit permit = impl.limit.TryAcquire();
+  if (!permit) {
+    auto turn = co_await impl.limit.Acquire(scope.loop(), deadline);
+    if (turn.refusal == async::ConcurrencyLimit::Refusal::kTooManyWait) {
+      throw call.Failed(ClientError(ClientFailure::kRefused, impl.config.peer + "-overloaded",
+                                    fmt::format("Too many requests wait for {}.", impl.config.peer),
+                                    fmt::format("{} calls wait already", impl.config.max_waiting)));
+    }
+    if (!turn.permit) {
+      throw call.Failed(MakeError(ClientFailure::kTimeout, impl.config.peer,
+                                  fmt::format("none of {} calls ended in time", impl.config.max_concurrent)));
+    }
+    permit = std::move(turn.permit);
+  }
+  // In a coroutine of its own, so that what waits for its turn is small.
+  co_return co_await impl.Fetch(request, call, scope.loop(), deadline);
 }
 
 }  // namespace obs::http

@@ -4,7 +4,7 @@
 #include <array>
 #include <iterator>
 
-#include "obs/http/text.h"
+#include "obs/http1/text.h"
 
 namespace obs::http {
 

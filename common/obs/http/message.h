@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "obs/http/head.h"
+#include "obs/http1/head.h"
 
 namespace obs::http {
 
@@ -31,7 +31,7 @@ class Request {
   std::string_view target;  ///< path and query as sent
   std::string_view path;    ///< of `target`, still encoded
   std::string_view query;   ///< of `target` after '?', still encoded
-  Headers headers;
+  http1::Headers headers;
   /// Decoded, by the route's template.
   std::vector<std::pair<std::string_view, std::string>> path_parameters;
   std::vector<std::pair<std::string, std::string>> query_parameters;  ///< decoded, in the order sent

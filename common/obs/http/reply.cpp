@@ -5,7 +5,7 @@
 #include <charconv>
 #include <ctime>
 
-#include "obs/http/text.h"
+#include "obs/http1/text.h"
 
 namespace obs::http {
 namespace {
@@ -36,8 +36,9 @@ bool IsValue(std::string_view value) {
 }
 
 bool IsSendable(std::string_view name, std::string_view value) {
-  const auto is_name = [name](std::string_view own) { return EqualsIgnoringCase(own, name); };
-  return IsToken(name) && std::none_of(kOwnHeaders.begin(), kOwnHeaders.end(), is_name) && IsValue(value);
+  const auto is_name = [name](std::string_view own) { return http1::EqualsIgnoringCase(own, name); };
+  return http1::IsToken(name) && std::none_of(kOwnHeaders.begin(), kOwnHeaders.end(), is_name) &&
+         IsValue(value);
 }
 
 void AppendNumber(std::string& out, std::size_t number) {

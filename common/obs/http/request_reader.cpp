@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "obs/http/text.h"
+#include "obs/http1/text.h"
 #include "obs/text/authority.h"
 
 namespace obs::http {
@@ -21,7 +21,7 @@ bool IsVisible(char c) { return c > 0x20 && c < 0x7f; }
 Method ParseMethod(std::string_view text) {
   static constexpr std::array kMethods = {Method::kGet,   Method::kHead,   Method::kPost,   Method::kPut,
                                           Method::kPatch, Method::kDelete, Method::kOptions};
-  if (!IsToken(text)) throw Malformed("The request line does not begin with a method.");
+  if (!http1::IsToken(text)) throw Malformed("The request line does not begin with a method.");
   const auto* const found =
       std::find_if(kMethods.begin(), kMethods.end(), [text](Method method) { return Name(method) == text; });
   if (found == kMethods.end()) {
@@ -45,7 +45,8 @@ std::string_view WithoutOrigin(std::string_view target) {
   const std::size_t colon = target.find("://");
   if (target.starts_with('/') || colon == std::string_view::npos) return target;
   const std::string_view scheme = target.substr(0, colon);
-  if (!EqualsIgnoringCase(scheme, "http") && !EqualsIgnoringCase(scheme, "https")) return target;
+  if (!http1::EqualsIgnoringCase(scheme, "http") && !http1::EqualsIgnoringCase(scheme, "https"))
+    return target;
   const std::size_t begin = colon + 3;
   const std::size_t end = std::min(target.find_first_of("/?#", begin), target.size());
   if (!text::ParseAuthority(target.substr(begin, end - begin))) {
@@ -84,8 +85,9 @@ void ParseRequestLine(Request& request, std::string_view line) {
 }
 
 void CheckHost(const Request& request) {
-  const auto host = std::find_if(request.headers.list.begin(), request.headers.list.end(),
-                                 [](const auto& header) { return EqualsIgnoringCase(header.first, "Host"); });
+  const auto host =
+      std::find_if(request.headers.list.begin(), request.headers.list.end(),
+                   [](const auto& header) { return http1::EqualsIgnoringCase(header.first, "Host"); });
   if (host == request.headers.list.end()) {
     if (request.minor_version > 0) throw Malformed("The Host header is missing.");
   } else if (!host->second.empty() && !text::ParseAuthority(host->second)) {
@@ -134,9 +136,9 @@ std::size_t RequestReader::ReadHead(std::string_view input) {
   }
 
   const std::size_t known = searched_;
-  const std::size_t end = FindHeadEnd(input, searched_);
+  const std::size_t end = http1::FindHeadEnd(input, searched_);
   const std::string_view head = input.substr(0, end);
-  CheckLines(head, known);
+  http1::CheckLines(head, known);
   CheckTargetSize(head.substr(0, head.find("\r\n")), limits_);
   CheckHeaderSize(head.size(), limits_);
   if (end == std::string_view::npos) return skipped;
@@ -147,20 +149,20 @@ std::size_t RequestReader::ReadHead(std::string_view input) {
   const std::string_view text(request.head);
   const std::size_t line_end = text.find("\r\n");
   ParseRequestLine(request, text.substr(0, line_end));
-  request.headers = ParseHeaders(text.substr(line_end + 2));
+  request.headers = http1::ParseHeaders(text.substr(line_end + 2));
   CheckHost(request);
-  wants_close_ = request.minor_version == 0 || HasToken(request.Header("Connection"), "close");
+  wants_close_ = request.minor_version == 0 || http1::HasToken(request.Header("Connection"), "close");
 
-  const BodyFraming framing = ParseBodyFraming(request.headers, limits_.max_body_bytes);
+  const http1::BodyFraming framing = http1::ParseBodyFraming(request.headers, limits_.max_body_bytes);
   body_left_ = framing.length;
-  if (framing.kind == BodyFraming::Kind::kChunked) {
+  if (framing.kind == http1::BodyFraming::Kind::kChunked) {
     // HTTP/1.0 knows no chunks, so a proxy of that age may have passed them on unread.
     if (request.minor_version == 0) throw Malformed("HTTP/1.0 has no transfer codings.");
     chunks_.emplace(limits_.max_body_bytes);
   }
   const bool body = chunks_ || body_left_ > 0;
   expects_continue_ = body && request.minor_version > 0 && input.size() == head.size() &&
-                      EqualsIgnoringCase(request.Header("Expect"), "100-continue");
+                      http1::EqualsIgnoringCase(request.Header("Expect"), "100-continue");
   state_ = body ? State::kBody : State::kComplete;
   return skipped + head.size();
 }

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "obs/error/error.h"
-#include "obs/http/head.h"
 #include "obs/http/message.h"
+#include "obs/http1/head.h"
 
 namespace obs::http {
 
@@ -57,7 +57,7 @@ class RequestReader {
   std::size_t searched_ = 0;  ///< of the head that is incomplete
   std::unique_ptr<Request> request_;
   std::size_t body_left_ = 0;
-  std::optional<ChunkedReader> chunks_;
+  std::optional<http1::ChunkedReader> chunks_;
   bool wants_close_ = false;
   bool expects_continue_ = false;
   std::optional<Error> error_;

@@ -1,175 +1,144 @@
 #include "obs/trace/collector.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cstdint>
+#include <charconv>
+#include <exception>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace obs::trace {
 namespace {
 
 /// An answer is a few bytes. A stranger's may be a page, and must not fill the memory.
-constexpr std::size_t kMaxBodyBytes = 4096;
-/// Seconds; longer than any export may take, and short enough to be counted in any unit.
-constexpr curl_off_t kMaxRetryAfter = 86'400;
+constexpr std::size_t kMaxHeaderBytes = std::size_t{16} << 10;
+constexpr std::size_t kMaxBodyBytes = std::size_t{64} << 10;
+/// Longer than any export may take, and short enough to be counted in any unit.
+constexpr std::int64_t kMaxRetryAfter = 86'400;
+/// Room for a whole request, so that the kernel sends it while this thread waits for a processor.
+constexpr int kSendBuffer = 256 << 10;
 
 /// OpenTelemetry Protocol, "OTLP/HTTP Response".
-bool IsTemporary(long status) { return status == 429 || status == 502 || status == 503 || status == 504; }
+bool IsTemporary(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
 
-/// No connection, or one that broke before the answer.
-bool IsTemporary(CURLcode code) {
-  static constexpr std::array kTemporary = {CURLE_COULDNT_RESOLVE_PROXY,
-                                            CURLE_COULDNT_RESOLVE_HOST,
-                                            CURLE_COULDNT_CONNECT,
-                                            CURLE_SEND_ERROR,
-                                            CURLE_RECV_ERROR,
-                                            CURLE_GOT_NOTHING};
-  return std::find(kTemporary.begin(), kTemporary.end(), code) != kTemporary.end();
-}
-
-std::size_t KeepBody(const char* bytes, std::size_t size, std::size_t count, void* to) {
-  std::string& body = *static_cast<std::string*>(to);
-  body.append(bytes, std::min(size * count, kMaxBodyBytes - body.size()));
-  return size * count;
-}
-
-/// Room for a whole request, so that the kernel sends it while this thread waits for a processor.
-int EnlargeSendBuffer(void*, curl_socket_t socket, curlsocktype) {
-  constexpr int kBytes = 256 << 10;
-  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kBytes, sizeof(kBytes));  // if it fails, it only takes longer
-  return CURL_SOCKOPT_OK;
+std::chrono::seconds RetryAfter(std::string_view text) {
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  return std::chrono::seconds(is_number ? std::clamp<std::int64_t>(seconds, 0, kMaxRetryAfter) : 0);
 }
 
 }  // namespace
 
-Collector::Collector(const Config& config, std::size_t slots) : config_(config), slots_(slots) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  multi_.reset(curl_multi_init());
-  if (!multi_) {
-    throw std::runtime_error("libcurl cannot be initialised");
+/// Tells when a Wait has lasted long enough.
+class Collector::Alarm final : public async::Timer {
+ public:
+  ~Alarm() override = default;
+
+ private:
+  void OnTimer() override {}
+};
+
+/// One request under way.
+class Collector::Slot final : private async::Root::Listener {
+ public:
+  explicit Slot(std::vector<Answer>& answers) : answers_(answers) {}
+
+  void Start(async::Task<Answer> task) { root_.Start(Keep(std::move(task)), *this); }
+  void Cancel() { root_.Cancel(); }
+
+ private:
+  async::Task<void> Keep(async::Task<Answer> task) { answer_ = co_await task; }
+  void OnFinished() override { answers_.push_back(std::move(answer_)); }
+
+  std::vector<Answer>& answers_;
+  Answer answer_;
+  async::Root root_;  ///< first to go: what it runs refers to the rest
+};
+
+Collector::Collector(const Config& config, std::size_t slots) : alarm_(std::make_unique<Alarm>()) {
+  const auto url = http1::ParseUrl(config.otlp_endpoint);
+  try {
+    if (!url) throw std::runtime_error(config.otlp_endpoint + ": is no http:// or https:// URL");
+    origin_ = std::make_unique<http1::Origin>(
+        http1::OriginConfig{.url = *url,
+                            .connect_timeout = config.export_timeout,
+                            .max_idle_connections = slots,
+                            .send_buffer = kSendBuffer,
+                            .ca_file = config.otlp_certificate,
+                            .certificate_file = config.otlp_client_certificate,
+                            .key_file = config.otlp_client_key});
+    fixed_head_ = fmt::format(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: OTel-OTLP-Exporter-obs\r\nAccept: "
+        "application/x-protobuf\r\n"
+        "Content-Type: application/x-protobuf\r\n",
+        url->path.empty() ? "/" : url->path, url->authority);
+    for (const auto& [name, value] : config.otlp_headers) {
+      fixed_head_ += fmt::format("{}: {}\r\n", name, value);
+    }
+  } catch (const std::exception& error) {
+    broken_ = error.what();
   }
-  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(slots));
-  AddHeader("Content-Type: application/x-protobuf");
-  AddHeader("Expect:");
-  for (const auto& [name, value] : config_.otlp_headers) {
-    AddHeader(fmt::format("{}: {}", name, value));
+  for (std::size_t i = 0; i < slots; ++i) {
+    slots_.push_back(std::make_unique<Slot>(answers_));
   }
 }
 
-Collector::~Collector() {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Cancel(i);
-  }
+Collector::~Collector() = default;
+
+std::string Collector::HeadOf(std::string_view request) const {
+  return fmt::format("{}Content-Length: {}\r\n\r\n", fixed_head_, request.size());
 }
 
 void Collector::Post(std::size_t slot, std::string_view request, std::chrono::milliseconds timeout) {
-  Slot& used = slots_[slot];
-  Prepare(used, slot);
-  CURL* const handle = used.handle.get();
-  const long milliseconds = std::max(static_cast<long>(timeout.count()), 1L);  // 0 would mean without end
-  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.data());
-  curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.size()));
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, milliseconds);
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
-  used.busy = true;
-  curl_multi_add_handle(multi_.get(), handle);
+  slots_[slot]->Start(Send(slot, request, async::Clock::now() + timeout));
 }
 
 std::vector<Collector::Answer> Collector::Wait(std::chrono::milliseconds limit) {
-  std::vector<Answer> answers = TakeAnswers();
-  if (answers.empty()) {
-    curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(std::max<std::int64_t>(limit.count(), 0)),
-                    nullptr);
-    answers = TakeAnswers();
-  }
-  return answers;
+  alarm_->Arm(loop_.loop(), async::Clock::now() + std::max(limit, std::chrono::milliseconds(0)));
+  loop_.RunUntil([this] { return !answers_.empty() || std::exchange(woken_, false) || !alarm_->armed(); });
+  return std::exchange(answers_, {});
 }
 
-void Collector::Cancel(std::size_t slot) {
-  if (std::exchange(slots_[slot].busy, false)) {
-    curl_multi_remove_handle(multi_.get(), slots_[slot].handle.get());
-  }
+void Collector::Cancel(std::size_t slot) { slots_[slot]->Cancel(); }
+
+void Collector::Wake() {
+  loop_.loop().mailbox()->Post([this] { woken_ = true; });
 }
 
-void Collector::Wake() { curl_multi_wakeup(multi_.get()); }
-
-void Collector::AddHeader(const std::string& line) {
-  if (curl_slist* list = curl_slist_append(headers_.get(), line.c_str())) {
-    static_cast<void>(headers_.release());
-    headers_.reset(list);
+async::Task<Collector::Answer> Collector::Send(std::size_t slot, std::string_view request,
+                                               async::Deadline deadline) {
+  Answer answer{.slot = slot};
+  if (!origin_) {
+    answer.error = broken_;
+    co_return answer;
   }
-}
-
-void Collector::Prepare(Slot& slot, std::size_t number) {
-  slot.error[0] = '\0';
-  slot.body.clear();
-  if (slot.handle) {
-    return;
+  const std::string head = HeadOf(request);
+  http1::ResponseReader reader(false, kMaxHeaderBytes, kMaxBodyBytes);
+  try {
+    // A span that comes twice is the same span, so the request may be sent again.
+    co_await origin_->Send(loop_.loop(), head, request, true, reader, deadline);
+  } catch (const http1::SocketError& error) {
+    const bool connected = error.kind != http1::SocketError::Kind::kRefused;
+    answer.error = connected ? error.reason
+                             : fmt::format("cannot connect to {}: {}", origin_->url().authority, error.reason);
+    answer.silent = error.kind == http1::SocketError::Kind::kTimeout;
+    answer.temporary = !answer.silent;
+    co_return answer;
   }
-  slot.handle.reset(curl_easy_init());
-  if (!slot.handle) {
-    throw std::runtime_error("libcurl has no memory for a request");
-  }
-  const auto set = [&](CURLoption option, auto value) { curl_easy_setopt(slot.handle.get(), option, value); };
-  const auto set_file = [&](CURLoption option, const std::string& path) {
-    if (!path.empty()) set(option, path.c_str());
-  };
-  set(CURLOPT_URL, config_.otlp_endpoint.c_str());
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_HTTPHEADER, headers_.get());
-  set(CURLOPT_USERAGENT, "OTel-OTLP-Exporter-obs");
-  set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_QUICK_EXIT, 1L);  // a thread that still resolves the name must not delay the end
-  set(CURLOPT_SOCKOPTFUNCTION, &EnlargeSendBuffer);
-  set(CURLOPT_WRITEFUNCTION, &KeepBody);
-  set(CURLOPT_WRITEDATA, &slot.body);
-  set(CURLOPT_ERRORBUFFER, slot.error.data());
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number is all that is kept there
-  set(CURLOPT_PRIVATE, reinterpret_cast<void*>(number));
-  set_file(CURLOPT_CAINFO, config_.otlp_certificate);
-  set_file(CURLOPT_SSLCERT, config_.otlp_client_certificate);
-  set_file(CURLOPT_SSLKEY, config_.otlp_client_key);
-}
-
-std::vector<Collector::Answer> Collector::TakeAnswers() {
-  int running = 0;
-  curl_multi_perform(multi_.get(), &running);
-  std::vector<Answer> answers;
-  int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-    const CURLcode code = message->data.result;
-    void* number = nullptr;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &number);
-    answers.push_back(Read(reinterpret_cast<std::size_t>(number), code));
-    Cancel(answers.back().slot);  // after the message, which removing the handle takes away
-  }
-  return answers;
-}
-
-Collector::Answer Collector::Read(std::size_t number, CURLcode code) {
-  Slot& slot = slots_[number];
-  CURL* const handle = slot.handle.get();
-  Answer answer{.slot = number};
-  if (code != CURLE_OK) {
-    answer.error = slot.error[0] != '\0' ? slot.error.data() : curl_easy_strerror(code);
-    answer.temporary = IsTemporary(code);
-    answer.silent = code == CURLE_OPERATION_TIMEDOUT;
-    return answer;
-  }
-  answer.body = std::move(slot.body);
-  long status = 0;
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  if (status / 100 != 2) {
+  const int status = reader.status();
+  if (status == 0) {
+    answer.error = reader.error();
+  } else if (status >= 300) {
     answer.error = fmt::format("the collector answered {}", status);
     answer.temporary = IsTemporary(status);
-    curl_off_t seconds = 0;
-    curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds);
-    answer.retry_after = std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, kMaxRetryAfter));
-  }
-  return answer;
+    answer.retry_after = RetryAfter(reader.Header("Retry-After"));
+  } else if (reader.state() == http1::ResponseReader::State::kComplete) {
+    answer.body = std::move(reader.body());
+  }  // else it took the request, and what it said of it is no OTLP
+  co_return answer;
 }
 
 }  // namespace obs::trace

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <curl/curl.h>
-
-#include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "obs/async/run.h"
+#include "obs/http1/origin.h"
 #include "obs/trace/tracer.h"
 
 namespace obs::trace {
@@ -23,10 +23,10 @@ class Collector {
     bool temporary = false;               ///< it may take the same request later
     bool silent = false;                  ///< it did not answer in time
     std::chrono::seconds retry_after{0};  ///< and not before that; 0 when it does not say
-    std::string body{};                   ///< its first 4 KiB
+    std::string body{};
   };
 
-  /// At most `slots` requests at once.
+  /// At most `slots` requests at once. With a certificate that cannot be read, each of them fails.
   Collector(const Config& config, std::size_t slots);
   ~Collector();
   Collector(const Collector&) = delete;
@@ -43,31 +43,20 @@ class Collector {
   void Wake();
 
  private:
-  struct FreeHeaders {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-  };
-  struct CloseMulti {
-    void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-  };
-  struct CloseHandle {
-    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-  };
-  struct Slot {
-    std::unique_ptr<CURL, CloseHandle> handle;  ///< null before the first request
-    bool busy = false;
-    std::string body;
-    std::array<char, CURL_ERROR_SIZE> error{};
-  };
+  class Alarm;
+  class Slot;
 
-  void AddHeader(const std::string& line);
-  void Prepare(Slot& slot, std::size_t number);
-  std::vector<Answer> TakeAnswers();
-  Answer Read(std::size_t number, CURLcode code);
+  std::string HeadOf(std::string_view request) const;
+  async::Task<Answer> Send(std::size_t slot, std::string_view request, async::Deadline deadline);
 
-  const Config config_;
-  std::unique_ptr<curl_slist, FreeHeaders> headers_;
-  std::unique_ptr<CURLM, CloseMulti> multi_;
-  std::vector<Slot> slots_;
+  std::string fixed_head_;  ///< of each request: all but its length
+  async::StandaloneLoop loop_;
+  std::unique_ptr<http1::Origin> origin_;  ///< null when it cannot be used
+  std::string broken_;                     ///< and why
+  std::vector<Answer> answers_;
+  bool woken_ = false;
+  std::unique_ptr<Alarm> alarm_;
+  std::vector<std::unique_ptr<Slot>> slots_;
 };
 
 }  // namespace obs::trace

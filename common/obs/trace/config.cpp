@@ -8,6 +8,8 @@
 #include <limits>
 #include <optional>
 
+#include "obs/http1/origin.h"
+#include "obs/http1/text.h"
 #include "obs/trace/list.h"
 #include "obs/trace/pair.h"
 #include "obs/trace/tracer.h"
@@ -45,7 +47,7 @@ class Reader {
   /// One of `choices`, in any case.
   std::string Choice(std::string_view name, const std::string& fallback,
                      const std::vector<std::string_view>& choices, std::string_view help) {
-    const std::string value = ToLower(std::string(Trim(parser_.String(name, fallback, help))));
+    const std::string value = ToLower(std::string(http1::Trim(parser_.String(name, fallback, help))));
     if (std::find(choices.begin(), choices.end(), value) != choices.end()) {
       return value;
     }
@@ -77,7 +79,7 @@ class Reader {
   Number InRange(std::string_view name, Number fallback, Number min, Number max, std::string_view help) {
     const std::string shown = fmt::format("{}", fallback);
     const std::string text = parser_.String(name, shown, help);
-    const auto value = ParseNumber<Number>(Trim(text));
+    const auto value = ParseNumber<Number>(http1::Trim(text));
     if (value && *value >= min && *value <= max) {
       return *value;
     }
@@ -138,7 +140,7 @@ OtlpVariable ReadOtlpVariable(config::Parser& parser, std::string_view suffix, s
   return special.value.empty() ? general : special;
 }
 
-bool IsHttpUrl(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
+bool IsHttpUrl(std::string_view text) { return http1::ParseUrl(text).has_value(); }
 
 std::string ReadEndpoint(config::Parser& parser, Reader& reader, const std::string& fallback) {
   constexpr std::string_view kPath = "/v1/traces";
@@ -187,7 +189,7 @@ Config::Strings ParseHeaders(const OtlpVariable& variable, std::vector<std::stri
     if (!pair) return skip("", "it has no '='");
     const auto value = PercentDecoded(pair->second);
     const std::string name = fmt::format(" ('{}')", pair->first);
-    if (!IsToken(pair->first)) return skip(name, "its name is none that HTTP knows");
+    if (!http1::IsToken(pair->first)) return skip(name, "its name is none that HTTP knows");
     if (IsReserved(pair->first)) return skip(name, "the exporter sends its own");
     if (!value || !IsPrintable(*value)) return skip(name, "its value is not printable text, percent-encoded");
     headers[std::string(pair->first)] = *value;

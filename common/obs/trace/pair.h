@@ -1,24 +1,14 @@
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "obs/trace/list.h"
+#include "obs/http1/text.h"
 
 namespace obs::trace {
-
-/// RFC 9110, section 5.6.2.
-inline bool IsToken(std::string_view text) {
-  static constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           kSymbols.find(c) != std::string_view::npos;
-  });
-}
 
 /// `name=value`, both trimmed; nothing without a `=`.
 inline std::optional<std::pair<std::string_view, std::string_view>> SplitPair(std::string_view text) {
@@ -26,7 +16,7 @@ inline std::optional<std::pair<std::string_view, std::string_view>> SplitPair(st
   if (equals == std::string_view::npos) {
     return std::nullopt;
   }
-  return std::pair(Trim(text.substr(0, equals)), Trim(text.substr(equals + 1)));
+  return std::pair(http1::Trim(text.substr(0, equals)), http1::Trim(text.substr(equals + 1)));
 }
 
 /// Nothing when a `%` is not followed by two hex digits.

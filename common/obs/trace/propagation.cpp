@@ -61,14 +61,14 @@ bool IsBaggageValue(std::string_view text) {
 
 bool IsPair(std::string_view text) {
   const auto pair = SplitPair(text);
-  return pair && IsToken(pair->first) && IsBaggageValue(pair->second);
+  return pair && http1::IsToken(pair->first) && IsBaggageValue(pair->second);
 }
 
 bool IsBaggageMember(std::string_view member) {
   bool first = true;
   bool valid = true;
   ForEachItem(member, ';', [&](std::string_view part) {
-    valid = valid && (IsPair(part) || (!first && IsToken(part)));
+    valid = valid && (IsPair(part) || (!first && http1::IsToken(part)));
     first = false;
   });
   return valid && !first;

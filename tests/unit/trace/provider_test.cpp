@@ -9,6 +9,8 @@
 #include "support/fake_server.h"
 #include "support/otlp_receiver.h"
 #include "support/socket.h"
+#include "support/temporary_file.h"
+#include "support/tls_server.h"
 #include "unit/trace/telemetry.h"
 
 namespace obs::trace {
@@ -277,6 +279,42 @@ TEST(Provider, SendsTheConfiguredHeaders) {
   EXPECT_EQ(request.Header("Content-Type"), "application/x-protobuf");
   EXPECT_EQ(request.Header("Authorization"), "Bearer abc");
   EXPECT_EQ(request.Header("X-Scope-OrgID"), "dice");
+}
+
+class ProviderTls : public testing::Test {
+ protected:
+  Config ConfigFor(const std::string& certificate, const std::string& key) const {
+    Config config = ExportingTo("https://127.0.0.1:" + std::to_string(server.port()));
+    config.export_timeout = 500ms;
+    config.otlp_certificate = authority.path();
+    config.otlp_client_certificate = certificate;
+    config.otlp_client_key = key;
+    return config;
+  }
+
+  support::TlsServer server{"127.0.0.1", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+  const support::TemporaryFile authority{server.certificate()};
+  const support::TemporaryFile key{server.key()};
+};
+
+TEST_F(ProviderTls, ShowsItsCertificateToACollectorThatDemandsOne) {
+  server.DemandItsCertificate();
+  Telemetry telemetry(ConfigFor(authority.path(), key.path()));
+  telemetry.Record(4);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Exported() == 4; }));
+  Telemetry stranger(ConfigFor("", ""));
+  stranger.Record(4);
+  EXPECT_TRUE(Eventually([&] { return stranger.Failed() == 4; }));
+}
+
+TEST_F(ProviderTls, NamesTheFileThatCannotBeRead) {
+  Telemetry telemetry(ConfigFor(authority.path(), "/no/such.key"));
+  telemetry.Record(4);
+  EXPECT_TRUE(Eventually([&] { return telemetry.Failed() == 4; }));
+  const auto lines = telemetry.Lines("Spans could not be exported");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_EQ(lines[0]["error"].Text(), "/no/such.key: cannot be read as the certificate's key");
+  EXPECT_EQ(server.handshakes(), 0);
 }
 
 TEST(Retry, LosesNoSpanWhenTheCollectorRefusesOnce) {

@@ -1,4 +1,4 @@
-#include "obs/http/socket.h"
+#include "obs/http1/socket.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -13,10 +13,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
 #include <utility>
 
-namespace obs::http {
+namespace obs::http1 {
 namespace {
 
 /// Pistache picks the thread of a client by its descriptor's number, so ours are kept out of the low numbers,
@@ -41,23 +40,6 @@ std::string TlsText(const char* what) {
 
 }  // namespace
 
-TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_client_method())) {
-  if (context_ == nullptr) throw std::runtime_error("OpenSSL cannot be initialised");
-  SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
-  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_default_verify_paths(context_);
-  SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-}
-
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
-
-void TlsContext::Trust(const std::string& file) {
-  if (SSL_CTX_load_verify_locations(context_, file.c_str(), nullptr) != 1) {
-    ERR_clear_error();
-    throw std::runtime_error(file + ": cannot be read as certificates");
-  }
-}
-
 Socket::Socket(async::Loop& loop, const sockaddr& address, std::size_t address_size) : loop_(loop) {
   fd_ = ::socket(address.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) throw SocketError(SocketError::Kind::kRefused, "no socket: " + ErrnoText(errno));
@@ -81,6 +63,11 @@ Socket::~Socket() {
   if (ssl_ != nullptr) SSL_free(ssl_);
   loop_.Forget(token_);
   ::close(fd_);
+}
+
+void Socket::SetSendBuffer(int bytes) {
+  // If it fails, sending only takes longer.
+  ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 /// Most calls end long before their deadline, so the timer is left as it is when it fires early enough.
@@ -267,4 +254,4 @@ async::Task<std::size_t> Socket::Receive(char* buffer, std::size_t size) {
   }
 }
 
-}  // namespace obs::http
+}  // namespace obs::http1

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-namespace obs::http {
+namespace obs::http1 {
 
 /// ASCII only, as header names and tokens are; locales have no say.
 inline char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
@@ -40,4 +40,4 @@ inline bool HasToken(std::string_view list, std::string_view token) {
   return false;
 }
 
-}  // namespace obs::http
+}  // namespace obs::http1

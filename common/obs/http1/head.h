@@ -9,7 +9,7 @@
 
 #include "obs/error/error.h"
 
-namespace obs::http {
+namespace obs::http1 {
 
 /// The headers of a message, in the order sent. Views point into the message's head or into `combined`.
 struct Headers {
@@ -65,4 +65,4 @@ class ChunkedReader {
   std::size_t trailers_ = 0;  ///< bytes of trailer lines
 };
 
-}  // namespace obs::http
+}  // namespace obs::http1

@@ -12,7 +12,7 @@
 #include "obs/async/loop.h"
 #include "obs/async/task.h"
 
-namespace obs::http {
+namespace obs::http1 {
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -37,4 +37,4 @@ class Resolver {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace obs::http
+}  // namespace obs::http1

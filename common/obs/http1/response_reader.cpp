@@ -1,11 +1,11 @@
-#include "obs/http/response_reader.h"
+#include "obs/http1/response_reader.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "obs/http/text.h"
+#include "obs/http1/text.h"
 
-namespace obs::http {
+namespace obs::http1 {
 namespace {
 
 Error Malformed(std::string detail) {
@@ -56,22 +56,26 @@ std::size_t ResponseReader::ReadHead(std::string_view input) {
   const std::string_view head(head_);
   CheckLines(head);
   const std::size_t line_end = head.find("\r\n");
-  ParseStatusLine(head.substr(0, line_end));
+  const int status = ParseStatusLine(head.substr(0, line_end));
   headers_ = ParseHeaders(head.substr(line_end + 2));
-  if (status_ == 101) throw Malformed("the protocol was switched unasked");
-  if (status_ >= 200) BeginBody();
+  if (status == 101) throw Malformed("the protocol was switched unasked");
+  if (status >= 200) {
+    status_ = status;
+    BeginBody();
+  }
   return end;
 }
 
-void ResponseReader::ParseStatusLine(std::string_view line) {
+int ResponseReader::ParseStatusLine(std::string_view line) {
   // "HTTP/1.1 200 OK"; the reason may be missing, and with it the second space.
   const bool valid = line.size() >= 12 && line.starts_with("HTTP/1.") && IsDigit(line[7]) && line[8] == ' ' &&
                      IsDigit(line[9]) && IsDigit(line[10]) && IsDigit(line[11]) &&
                      (line.size() == 12 || line[12] == ' ');
   if (!valid) throw Malformed("the answer does not begin with an HTTP/1 status line");
   minor_version_ = line[7] == '0' ? 0 : 1;
-  status_ = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
-  if (status_ < 100 || status_ > 599) throw Malformed("the status is not from 100 to 599");
+  const int status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
+  if (status < 100 || status > 599) throw Malformed("the status is not from 100 to 599");
+  return status;
 }
 
 void ResponseReader::BeginBody() {
@@ -112,4 +116,4 @@ std::size_t ResponseReader::ReadBody(std::string_view input) {
   return taken;
 }
 
-}  // namespace obs::http
+}  // namespace obs::http1

@@ -1,13 +1,13 @@
-#include "obs/http/head.h"
+#include "obs/http1/head.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "obs/http/text.h"
+#include "obs/http1/text.h"
 
-namespace obs::http {
+namespace obs::http1 {
 namespace {
 
 constexpr std::size_t kMaxHeaders = 100;
@@ -188,4 +188,4 @@ std::size_t ChunkedReader::Read(std::string_view input, std::string& body) {
   return taken;
 }
 
-}  // namespace obs::http
+}  // namespace obs::http1

@@ -11,12 +11,12 @@
 
 #include "obs/async/loop.h"
 #include "obs/async/task.h"
+#include "obs/http1/tls.h"
 
 struct sockaddr;
-struct ssl_ctx_st;
 struct ssl_st;
 
-namespace obs::http {
+namespace obs::http1 {
 
 /// Why a connection to another service could not be made or used.
 struct SocketError : std::exception {
@@ -25,22 +25,6 @@ struct SocketError : std::exception {
   const char* what() const noexcept override { return reason.c_str(); }
   Kind kind;
   std::string reason;  ///< one line
-};
-
-/// How a client speaks TLS: which authorities it trusts. Thread-safe.
-class TlsContext {
- public:
-  /// The authorities that the system trusts. Throws std::runtime_error.
-  TlsContext();
-  ~TlsContext();
-  TlsContext(const TlsContext&) = delete;
-  TlsContext& operator=(const TlsContext&) = delete;
-  /// Trusts those in a file of certificates (PEM) besides.
-  void Trust(const std::string& file);
-  ssl_ctx_st* get() const { return context_; }
-
- private:
-  ssl_ctx_st* context_;
 };
 
 /// A connection to another service on a loop: waits by co_await, under one deadline at a time. For one
@@ -53,6 +37,8 @@ class Socket final : private async::Source, private async::Timer {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
+  /// Asks the kernel for room for so many bytes that are sent and not yet taken by the other side.
+  void SetSendBuffer(int bytes);
   /// What waits longer than this throws SocketError kTimeout.
   void SetDeadline(async::Deadline deadline);
   /// Waits until the connection stands. Throws SocketError.
@@ -114,4 +100,4 @@ class Socket final : private async::Source, private async::Timer {
   std::function<void()> idle_listener_;
 };
 
-}  // namespace obs::http
+}  // namespace obs::http1

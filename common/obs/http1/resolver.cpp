@@ -1,4 +1,4 @@
-#include "obs/http/resolver.h"
+#include "obs/http1/resolver.h"
 
 #include <netdb.h>
 
@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "obs/async/wake_up.h"
-#include "obs/http/socket.h"
+#include "obs/http1/socket.h"
 
-namespace obs::http {
+namespace obs::http1 {
 namespace {
 
 /// How long an answer is used. The system's resolver does not say how long it holds.
@@ -109,4 +109,4 @@ void Resolver::Forget() {
   state_->until = {};
 }
 
-}  // namespace obs::http
+}  // namespace obs::http1

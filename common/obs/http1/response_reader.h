@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "obs/error/error.h"
-#include "obs/http/head.h"
+#include "obs/http1/head.h"
 
-namespace obs::http {
+namespace obs::http1 {
 
 /// Reads one response from bytes as they come, by the rules that RequestReader reads requests by: a response
 /// that is cut off, or that two readers could understand in two ways, is refused. Interim responses (1xx)
@@ -31,6 +31,7 @@ class ResponseReader {
   /// When refused: one line.
   const std::string& error() const { return error_; }
 
+  /// 0 until the head is there.
   int status() const { return status_; }
   std::string_view Header(std::string_view name) const { return headers_.Find(name); }
   std::string& body() { return body_; }
@@ -39,7 +40,7 @@ class ResponseReader {
 
  private:
   std::size_t ReadHead(std::string_view input);
-  void ParseStatusLine(std::string_view line);
+  int ParseStatusLine(std::string_view line);
   void BeginBody();
   std::size_t ReadBody(std::string_view input);
   void Refuse(std::string error);
@@ -61,4 +62,4 @@ class ResponseReader {
   std::string error_;
 };
 
-}  // namespace obs::http
+}  // namespace obs::http1

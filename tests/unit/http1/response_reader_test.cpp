@@ -1,4 +1,4 @@
-#include "obs/http/response_reader.h"
+#include "obs/http1/response_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <random>
 #include <string>
 
-namespace obs::http {
+namespace obs::http1 {
 namespace {
 
 using State = ResponseReader::State;
@@ -204,4 +204,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 }  // namespace
-}  // namespace obs::http
+}  // namespace obs::http1
