@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <new>
+#include <utility>
 
 namespace obs::async {
 
@@ -14,23 +15,23 @@ class FrameMemory {
   static void* Allocate(std::size_t size) {
     const std::size_t steps = StepsOf(size);
     if (kPlain || steps > kLists) return ::operator new(size);
-    List& list = Mine().lists[steps - 1];
-    if (list.first == nullptr) return ::operator new(steps* kStep);
-    Block* block = list.first;
-    list.first = block->next;
-    --list.count;
-    return block;
+    Thread& mine = Mine();
+    Block*& first = mine.lists[steps - 1];
+    if (first == nullptr) return ::operator new(steps* kStep);
+    mine.kept -= steps * kStep;
+    return std::exchange(first, first->next);
   }
 
   static void Free(void* memory, std::size_t size) noexcept {
     const std::size_t steps = StepsOf(size);
-    if (kPlain || steps > kLists || Mine().lists[steps - 1].count >= kKept) {
+    if (kPlain || steps > kLists || Mine().kept + steps * kStep > kMostKept) {
       ::operator delete(memory);
       return;
     }
-    List& list = Mine().lists[steps - 1];
-    list.first = new (memory) Block{list.first};
-    ++list.count;
+    Thread& mine = Mine();
+    Block*& first = mine.lists[steps - 1];
+    first = new (memory) Block{first};
+    mine.kept += steps * kStep;
   }
 
  private:
@@ -39,29 +40,22 @@ class FrameMemory {
 #else
   static constexpr bool kPlain = false;
 #endif
-  static constexpr std::size_t kStep = 256;
-  static constexpr std::size_t kLists = 16;
-  static constexpr std::size_t kKept = 64;  ///< blocks of one size: at most 544 KiB a thread in all
+  static constexpr std::size_t kStep = 64;
+  static constexpr std::size_t kLists = 32;
+  static constexpr std::size_t kMostKept = std::size_t{512} << 10;  ///< bytes a thread, of all sizes
 
   struct Block {
     Block* next;
   };
-  struct List {
-    Block* first = nullptr;
-    std::size_t count = 0;
-  };
   struct Thread {
     ~Thread() {
-      for (List& list : lists) {
-        list.count = kKept;  // what is freed after this goes back to malloc
-        while (list.first != nullptr) {
-          Block* block = list.first;
-          list.first = block->next;
-          ::operator delete(block);
-        }
+      kept = kMostKept;  // what is freed after this goes back to malloc
+      for (Block*& first : lists) {
+        while (first != nullptr) ::operator delete(std::exchange(first, first->next));
       }
     }
-    std::array<List, kLists> lists;
+    std::array<Block*, kLists> lists{};
+    std::size_t kept = 0;
   };
 
   static std::size_t StepsOf(std::size_t size) { return (size + kStep - 1) / kStep; }
@@ -75,6 +69,21 @@ class FrameMemory {
 struct InFrameMemory {
   static void* operator new(std::size_t size) { return FrameMemory::Allocate(size); }
   static void operator delete(void* memory, std::size_t size) noexcept { FrameMemory::Free(memory, size); }
+};
+
+/// FrameMemory as the allocator of a standard type.
+template <typename T>
+struct FrameAllocator {
+  using value_type = T;
+  FrameAllocator() = default;
+  template <typename Other>
+  FrameAllocator(const FrameAllocator<Other>& /*other*/) {}  // NOLINT(google-explicit-constructor)
+  T* allocate(std::size_t count) { return static_cast<T*>(FrameMemory::Allocate(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) noexcept { FrameMemory::Free(memory, count * sizeof(T)); }
+  template <typename Other>
+  bool operator==(const FrameAllocator<Other>& /*other*/) const {
+    return true;
+  }
 };
 
 }  // namespace obs::async

@@ -263,4 +263,10 @@ void Loop::MoveDown(std::size_t place) {
   Place(place, timer);
 }
 
+std::span<char> Loop::ReadBuffer() {
+  constexpr std::size_t kSize = 16384;
+  if (!read_buffer_) read_buffer_ = std::make_unique_for_overwrite<char[]>(kSize);
+  return {read_buffer_.get(), kSize};
+}
+
 }  // namespace obs::async

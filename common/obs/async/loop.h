@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -147,6 +148,9 @@ class Loop {
   static std::uint64_t NewLocalKey();
   Local& LocalOf(std::uint64_t key, const std::function<std::unique_ptr<Local>(Loop&)>& make);
 
+  /// Room for what is read from a descriptor. Its bytes hold until the caller gives control back.
+  std::span<char> ReadBuffer();
+
   std::size_t timers() const { return heap_.size(); }
 
  private:
@@ -196,6 +200,7 @@ class Loop {
   std::vector<std::function<void()>> deferred_;
   std::vector<std::function<void()>> at_stop_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Local>> locals_;
+  std::unique_ptr<char[]> read_buffer_;
 };
 
 /// `co_await Sleep(loop, 5ms)`.

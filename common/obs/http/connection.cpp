@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "obs/http/exchange.h"
@@ -21,7 +22,6 @@ constexpr std::chrono::milliseconds kLinger{1000};
 /// sent. After this time a client of HTTP/1.1 is sent an interim response, which it must pass over.
 constexpr std::chrono::milliseconds kProbeDelay{1000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr std::size_t kReadSize = 16384;
 
 Error TimedOut() {
   return Error(ErrorCode::kTimeout, "request-timeout", "The request did not arrive whole in time.");
@@ -154,7 +154,7 @@ void Connection::Advance() {
 
 /// False when there is nothing more to read now.
 bool Connection::ReadOnce() {
-  thread_local std::array<char, kReadSize> buffer;
+  const std::span<char> buffer = loop_.ReadBuffer();
   const ssize_t size = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
   if (size > 0) {
     // A short read has emptied the socket, but for the end of the stream.

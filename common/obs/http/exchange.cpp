@@ -66,11 +66,11 @@ async::Task<void> Exchange::Run() {
 void Exchange::Answer(const Error& error) {
   response_ = Problem(error, scope_->trace_id());
   if (response_.status == 405) response_.headers.emplace_back("Allow", router_.Allow(request_->path));
-  error_ = error;
+  error_ = std::make_unique<const Error>(error);
 }
 
 void Exchange::OnFinished() {
-  telemetry_.End(*this, error_ ? &*error_ : nullptr);
+  telemetry_.End(*this, error_.get());
   owner_.OnAnswered(*this);
 }
 

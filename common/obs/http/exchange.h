@@ -68,8 +68,8 @@ class Exchange final : public async::InFrameMemory, private async::Root::Listene
   Activity activity_;
   std::optional<Scope> scope_;
   Response response_;
-  std::optional<Error> error_;
-  async::Root root_;  ///< first to go: what it runs refers to the rest
+  std::unique_ptr<const Error> error_;  ///< null when it was answered well
+  async::Root root_;                    ///< first to go: what it runs refers to the rest
 };
 
 }  // namespace obs::http

@@ -122,7 +122,7 @@ std::size_t RequestReader::Read(std::string_view input) {
     if (state_ == State::kBody) taken += ReadBody(input.substr(taken));
   } catch (const Error& error) {
     state_ = State::kRefused;
-    error_ = error;
+    error_ = std::make_unique<const Error>(error);
   }
   return taken;
 }

@@ -60,7 +60,7 @@ class RequestReader {
   std::optional<http1::ChunkedReader> chunks_;
   bool wants_close_ = false;
   bool expects_continue_ = false;
-  std::optional<Error> error_;
+  std::unique_ptr<const Error> error_;
 };
 
 }  // namespace obs::http

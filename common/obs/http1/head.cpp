@@ -96,7 +96,7 @@ void CheckLines(std::string_view head, std::size_t from) {
 
 Headers ParseHeaders(std::string_view lines) {
   Headers headers;
-  headers.list.reserve(8);
+  headers.list.reserve(static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')));
   std::size_t end = 0;
   for (; !lines.empty(); lines.remove_prefix(end + kLineEnd.size())) {
     end = lines.find(kLineEnd);

@@ -1,7 +1,7 @@
 #include "obs/http1/origin.h"
 
 #include <algorithm>
-#include <array>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -112,9 +112,9 @@ async::Task<std::unique_ptr<Socket>> Origin::Connect(async::Loop& loop, async::D
 }
 
 /// False when a kept-alive connection was closed before a byte of the answer came.
-async::Task<bool> Origin::Attempt(std::unique_ptr<Socket>& socket, std::string_view head,
+async::Task<bool> Origin::Attempt(async::Loop& loop, std::unique_ptr<Socket>& socket, std::string_view head,
                                   std::string_view body, ResponseReader& answer) {
-  thread_local std::array<char, 16384> buffer;
+  const std::span<char> buffer = loop.ReadBuffer();
   std::string rest;  // received, and not yet taken by the reader
   bool received = false;
   try {
@@ -155,7 +155,7 @@ async::Task<void> Origin::Send(async::Loop& loop, std::string_view head, std::st
     const bool reused = socket != nullptr;
     if (!reused) socket = co_await Connect(loop, deadline);
     socket->SetDeadline(deadline);
-    const bool answered = co_await Attempt(socket, head, body, answer);
+    const bool answered = co_await Attempt(loop, socket, head, body, answer);
     if (answered) {
       if (socket) idle.Keep(std::move(socket));
       co_return;

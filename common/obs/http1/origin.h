@@ -62,8 +62,8 @@ class Origin {
 
   IdleConnections& IdleOn(async::Loop& loop);
   async::Task<std::unique_ptr<Socket>> Connect(async::Loop& loop, async::Deadline deadline);
-  async::Task<bool> Attempt(std::unique_ptr<Socket>& socket, std::string_view head, std::string_view body,
-                            ResponseReader& answer);
+  async::Task<bool> Attempt(async::Loop& loop, std::unique_ptr<Socket>& socket, std::string_view head,
+                            std::string_view body, ResponseReader& answer);
 
   const OriginConfig config_;
   const std::uint64_t idle_key_ = async::Loop::NewLocalKey();

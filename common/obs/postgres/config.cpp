@@ -46,6 +46,8 @@ Config ReadConfig(config::Parser& parser, bool required) {
   parser.Document("PGPASSWORD", "", "password of PGUSER, read by libpq");
   parser.Document("PGPASSFILE", "", "file with the password of PGUSER, read by libpq");
   parser.Document("PGSSLMODE", "prefer", "whether to use TLS, read by libpq");
+  config.gss_encryption = parser.Choice("PGGSSENCMODE", config.gss_encryption,
+                                        {"disable", "prefer", "require"}, "whether to encrypt by Kerberos");
   config.pool_size = static_cast<std::size_t>(parser.Integer("DATABASE_POOL_SIZE",
                                                              static_cast<std::int64_t>(config.pool_size), 1,
                                                              100, "connections that are kept open"));

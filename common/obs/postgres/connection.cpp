@@ -38,11 +38,13 @@ std::string Quote(std::string_view value) {
 /// has vanished.
 std::string ConnectionString(const Config& config) {
   return fmt::format(
-      "host={} port={} dbname={} user={} connect_timeout={} fallback_application_name={} keepalives=1 "
+      "host={} port={} dbname={} user={} gssencmode={} connect_timeout={} fallback_application_name={} "
+      "keepalives=1 "
       "keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=10000 "
       "options='-c statement_timeout={}'",
       Quote(config.host), config.port, Quote(config.database), Quote(config.user),
-      config.connect_timeout.count(), Quote(program_invocation_short_name), config.statement_timeout.count());
+      Quote(config.gss_encryption), config.connect_timeout.count(), Quote(program_invocation_short_name),
+      config.statement_timeout.count());
 }
 
 bool InClass(std::string_view sqlstate, std::initializer_list<std::string_view> classes) {

@@ -24,7 +24,9 @@ struct Config {
   std::uint16_t port = 5432;       ///< PGPORT
   std::string database;            ///< PGDATABASE
   std::string user;                ///< PGUSER; the password stays with libpq: PGPASSWORD or PGPASSFILE
-  std::size_t pool_size = 8;       ///< DATABASE_POOL_SIZE; connections, and a thread for each
+  /// PGGSSENCMODE: libpq would look for Kerberos before each connection, and load it for that.
+  std::string gss_encryption = "disable";
+  std::size_t pool_size = 8;  ///< DATABASE_POOL_SIZE; connections, and a thread for each
   std::size_t max_waiting =
       1000;  ///< DATABASE_POOL_QUEUE; queries that wait for a connection, more fail at once
   std::chrono::milliseconds acquire_timeout{1000};    ///< DATABASE_POOL_TIMEOUT; of a query's wait

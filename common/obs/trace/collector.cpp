@@ -122,8 +122,9 @@ async::Task<Collector::Answer> Collector::Send(std::size_t slot, std::string_vie
     co_await origin_->Send(loop_.loop(), head, request, true, reader, deadline);
   } catch (const http1::SocketError& error) {
     const bool connected = error.kind != http1::SocketError::Kind::kRefused;
-    answer.error = connected ? error.reason
-                             : fmt::format("cannot connect to {}: {}", origin_->url().authority, error.reason);
+    answer.error = connected
+                       ? error.reason
+                       : fmt::format("cannot connect to {}: {}", origin_->url().authority, error.reason);
     answer.silent = error.kind == http1::SocketError::Kind::kTimeout;
     answer.temporary = !answer.silent;
     co_return answer;

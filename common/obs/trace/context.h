@@ -3,10 +3,8 @@
 // What the sources of obs::trace share. It includes headers of the OpenTelemetry API only: those of its SDK
 // take seconds to compile and stay in the sources that need them.
 
-#include <opentelemetry/nostd/shared_ptr.h>
 #include <opentelemetry/nostd/string_view.h>
 #include <opentelemetry/trace/span_context.h>
-#include <opentelemetry/trace/tracer.h>
 
 #include <memory>
 #include <string>
@@ -29,10 +27,6 @@ struct Context::State {
 
   const opentelemetry::trace::SpanContext span;
   const std::shared_ptr<const std::string> baggage;  ///< a `baggage` header's value; null without one
-};
-
-struct Tracer::Impl {
-  opentelemetry::nostd::shared_ptr<opentelemetry::trace::Tracer> sdk;  ///< null when the SDK is disabled
 };
 
 log::Correlation Correlate(const opentelemetry::trace::SpanContext& span);

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "obs/text/utf8.h"
 #include "obs/trace/context.h"
@@ -17,7 +18,6 @@ namespace obs::trace {
 namespace {
 
 namespace nostd = opentelemetry::nostd;
-namespace otel = opentelemetry::trace;
 
 constexpr std::size_t kMaxTextBytes = 4096;
 
@@ -74,7 +74,7 @@ void AppendText(Bytes<kInline>& out, int number, std::string_view key, std::stri
                  [&](char* to) { wire::PutBytes(to, field::kAnyString, text); });
 }
 
-/// Takes the alternatives of both variants of the SDK, AttributeValue and OwnedAttributeValue.
+/// Takes the alternatives of an Attribute, and those of the SDK's OwnedAttributeValue but for the lists.
 template <std::size_t kInline, typename Value>
 void AppendAttribute(Bytes<kInline>& out, int number, std::string_view key, const Value& value,
                      std::size_t max_characters = kMaxTextBytes) {
@@ -93,8 +93,8 @@ void AppendAttribute(Bytes<kInline>& out, int number, std::string_view key, cons
     const auto integer = static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
     AppendKeyValue(out, number, key, wire::IntegerSize(kField, integer),
                    [&](char* to) { wire::PutInteger(to, kField, integer); });
-  } else if constexpr (std::is_constructible_v<nostd::string_view, const Value&>) {
-    const std::string_view text = FromOtel(nostd::string_view(value));
+  } else if constexpr (std::is_convertible_v<const Value&, std::string_view>) {
+    const std::string_view text = value;
     if (IsFit(text, max_characters)) {
       AppendText(out, number, key, text);
     } else {
@@ -126,20 +126,24 @@ bool Erase(Bytes<kInline>& attributes, std::string_view key) {
   return false;
 }
 
-std::uint64_t ToOtlp(otel::SpanKind kind) {
+/// `Span.SpanKind` of trace.proto.
+std::uint64_t ToOtlp(Kind kind) {
   switch (kind) {
-    case otel::SpanKind::kServer:
+    case Kind::kServer:
       return 2;
-    case otel::SpanKind::kClient:
+    case Kind::kClient:
       return 3;
-    case otel::SpanKind::kProducer:
-      return 4;
-    case otel::SpanKind::kConsumer:
-      return 5;
-    case otel::SpanKind::kInternal:
+    case Kind::kInternal:
       break;
   }
   return 1;
+}
+
+/// `Status.StatusCode` of trace.proto.
+constexpr std::uint64_t kStatusError = 2;
+
+std::uint64_t Nanoseconds(std::chrono::system_clock::time_point time) {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(time.time_since_epoch()).count());
 }
 
 template <std::size_t kSize>
@@ -149,23 +153,12 @@ std::string_view View(const std::array<char, kSize>& bytes) {
 
 }  // namespace
 
-void OtlpSpan::SetIdentity(const otel::SpanContext& span, otel::SpanId parent) noexcept {
-  const auto trace_id = span.trace_id().Id();
-  const auto span_id = span.span_id().Id();
-  const auto parent_id = parent.Id();
-  std::copy(trace_id.begin(), trace_id.end(), trace_id_.begin());
-  std::copy(span_id.begin(), span_id.end(), span_id_.begin());
-  std::copy(parent_id.begin(), parent_id.end(), parent_id_.begin());
-  has_parent_ = parent.IsValid();
-  if (!span.trace_state()->Empty()) {
-    trace_state_ = span.trace_state()->ToHeader();
-  }
-}
+OtlpSpan::OtlpSpan(const SpanLimits& limits, std::string_view name, Kind kind)
+    : limits_(limits), kind_(kind), name_(Fit(name)) {}  // NOLINT(*-pro-type-member-init): hashes_
 
-void OtlpSpan::SetAttribute(nostd::string_view key,
-                            const opentelemetry::common::AttributeValue& value) noexcept {
-  const std::uint16_t hash = Hash(FromOtel(key));
-  const bool erased = MayHave(hash) && Erase(attributes_, FromOtel(key));
+void OtlpSpan::Set(const Attribute& attribute) {
+  const std::uint16_t hash = Hash(attribute.key);
+  const bool erased = MayHave(hash) && Erase(attributes_, attribute.key);
   if (!erased && attribute_count_ >= limits_.attributes) {
     ++dropped_attributes_;
     return;
@@ -176,57 +169,58 @@ void OtlpSpan::SetAttribute(nostd::string_view key,
     }
     ++attribute_count_;
   }
-  nostd::visit(
+  std::visit(
       [&](const auto& alternative) {
-        AppendAttribute(attributes_, field::kSpanAttributes, FromOtel(key), alternative,
+        AppendAttribute(attributes_, field::kSpanAttributes, attribute.key, alternative,
                         limits_.attribute_length);
       },
-      value);
+      attribute.value);
 }
 
 /// Whether there may be an attribute whose key has this hash. Nearly always a key is new, and then it need
 /// not be searched for.
 bool OtlpSpan::MayHave(std::uint16_t hash) const {
-  const std::size_t known = std::min(attribute_count_, hashes_.size());
+  const std::size_t known = std::min<std::size_t>(attribute_count_, hashes_.size());
   return attribute_count_ > known ||
          std::find(hashes_.begin(), hashes_.begin() + known, hash) != hashes_.begin() + known;
 }
 
-void OtlpSpan::SetStatus(otel::StatusCode code, nostd::string_view description) noexcept {
-  status_ = code;
-  status_message_ = Fit(FromOtel(description));
+void OtlpSpan::SetName(std::string_view name) { name_ = Fit(name); }
+
+void OtlpSpan::Fail(std::string_view description) {
+  failed_ = true;
+  status_message_ = Fit(description);
 }
 
-void OtlpSpan::SetName(nostd::string_view name) noexcept { name_ = Fit(FromOtel(name)); }
-
-void OtlpSpan::AppendTo(Message& message) const {
-  const auto start = static_cast<std::uint64_t>(start_.count());
-  const auto end = static_cast<std::uint64_t>((start_ + duration_).count());
-  const auto status = static_cast<std::uint64_t>(status_);
-  const bool has_status = status_ != otel::StatusCode::kUnset;
+void OtlpSpan::AppendTo(Message& message, const OtlpIdentity& identity) const {
+  const std::uint64_t start = Nanoseconds(start_);
+  // By the steady clock, because the other may be set while the span is under way.
+  const std::uint64_t end =
+      start + static_cast<std::uint64_t>((std::chrono::steady_clock::now() - steady_start_).count());
+  const bool has_parent = identity.parent_id != decltype(identity.parent_id){};
   const std::string_view attributes = attributes_.view();
   const auto size_unless_empty = [](int number, std::string_view bytes) {
     return bytes.empty() ? 0 : wire::BytesSize(number, bytes.size());
   };
   const std::size_t status_size = size_unless_empty(field::kStatusMessage, status_message_) +
-                                  wire::IntegerSize(field::kStatusCode, status);
+                                  wire::IntegerSize(field::kStatusCode, kStatusError);
   char* to = message.Extend(
-      wire::BytesSize(field::kSpanTraceId, trace_id_.size()) +
-      wire::BytesSize(field::kSpanSpanId, span_id_.size()) +
-      size_unless_empty(field::kSpanTraceState, trace_state_) +
-      (has_parent_ ? wire::BytesSize(field::kSpanParentSpanId, parent_id_.size()) : 0) +
+      wire::BytesSize(field::kSpanTraceId, identity.trace_id.size()) +
+      wire::BytesSize(field::kSpanSpanId, identity.span_id.size()) +
+      size_unless_empty(field::kSpanTraceState, identity.trace_state) +
+      (has_parent ? wire::BytesSize(field::kSpanParentSpanId, identity.parent_id.size()) : 0) +
       wire::BytesSize(field::kSpanName, name_.size()) + wire::IntegerSize(field::kSpanKind, ToOtlp(kind_)) +
       wire::FixedSize(field::kSpanStart, start) + wire::FixedSize(field::kSpanEnd, end) + attributes.size() +
       (dropped_attributes_ > 0 ? wire::IntegerSize(field::kSpanDroppedAttributes, dropped_attributes_) : 0) +
-      (has_status ? wire::BytesSize(field::kSpanStatus, status_size) : 0) +
-      wire::FixedSize(field::kSpanFlags, std::uint32_t{flags_}));
-  to = wire::PutBytes(to, field::kSpanTraceId, View(trace_id_));
-  to = wire::PutBytes(to, field::kSpanSpanId, View(span_id_));
-  if (!trace_state_.empty()) {
-    to = wire::PutBytes(to, field::kSpanTraceState, trace_state_);
+      (failed_ ? wire::BytesSize(field::kSpanStatus, status_size) : 0) +
+      wire::FixedSize(field::kSpanFlags, std::uint32_t{identity.flags}));
+  to = wire::PutBytes(to, field::kSpanTraceId, View(identity.trace_id));
+  to = wire::PutBytes(to, field::kSpanSpanId, View(identity.span_id));
+  if (!identity.trace_state.empty()) {
+    to = wire::PutBytes(to, field::kSpanTraceState, identity.trace_state);
   }
-  if (has_parent_) {
-    to = wire::PutBytes(to, field::kSpanParentSpanId, View(parent_id_));
+  if (has_parent) {
+    to = wire::PutBytes(to, field::kSpanParentSpanId, View(identity.parent_id));
   }
   to = wire::PutBytes(to, field::kSpanName, name_);
   to = wire::PutInteger(to, field::kSpanKind, ToOtlp(kind_));
@@ -236,14 +230,14 @@ void OtlpSpan::AppendTo(Message& message) const {
   if (dropped_attributes_ > 0) {
     to = wire::PutInteger(to, field::kSpanDroppedAttributes, dropped_attributes_);
   }
-  if (has_status) {
+  if (failed_) {
     to = wire::PutHead(to, field::kSpanStatus, status_size);
     if (!status_message_.empty()) {
       to = wire::PutBytes(to, field::kStatusMessage, status_message_);
     }
-    to = wire::PutInteger(to, field::kStatusCode, status);
+    to = wire::PutInteger(to, field::kStatusCode, kStatusError);
   }
-  wire::PutFixed(to, field::kSpanFlags, std::uint32_t{flags_});
+  wire::PutFixed(to, field::kSpanFlags, std::uint32_t{identity.flags});
 }
 
 OtlpOrigin::OtlpOrigin(const opentelemetry::sdk::resource::Resource& resource_, std::string_view scope_name,

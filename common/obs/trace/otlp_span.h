@@ -1,7 +1,6 @@
 #pragma once
 
 #include <opentelemetry/sdk/resource/resource.h>
-#include <opentelemetry/sdk/trace/recordable.h>
 
 #include <array>
 #include <chrono>
@@ -15,68 +14,50 @@
 
 namespace obs::trace {
 
-/// What the SDK records a span into. Attributes are kept as the bytes that OTLP sends
-/// (opentelemetry-proto 1.x, trace.proto, protobuf wire format), so that ending a span is little more than a
-/// copy.
+/// Which span it is, and below which one.
+struct OtlpIdentity {
+  TraceId trace_id{};
+  std::array<char, 8> span_id{};
+  std::array<char, 8> parent_id{};  ///< zeros without a parent
+  std::uint8_t flags = 0;
+  std::string trace_state;
+};
+
+/// A span under way. Attributes are kept as the bytes that OTLP sends (opentelemetry-proto 1.x, trace.proto,
+/// protobuf wire format), so that ending a span is little more than a copy.
 ///
 /// Text becomes valid UTF-8 of at most 4096 bytes, and that of an attribute keeps to `limits` besides: a
 /// collector refuses the whole request for one bad byte.
-class OtlpSpan final : public opentelemetry::sdk::trace::Recordable {
+class OtlpSpan {
  public:
   using Message = Bytes<1024>;
 
-  explicit OtlpSpan(const SpanLimits& limits)  // NOLINT(cppcoreguidelines-pro-type-member-init): hashes_
-      : limits_(limits) {}
+  /// It starts now. `limits` must outlive it.
+  OtlpSpan(const SpanLimits& limits, std::string_view name, Kind kind);
 
-  void SetIdentity(const opentelemetry::trace::SpanContext& span,
-                   opentelemetry::trace::SpanId parent) noexcept override;
-  /// The latest value of a key holds, and a key beyond the limit is dropped. Lists are left out:
-  /// obs::trace::Attribute has none.
-  void SetAttribute(opentelemetry::nostd::string_view key,
-                    const opentelemetry::common::AttributeValue& value) noexcept override;
-  void SetStatus(opentelemetry::trace::StatusCode code,
-                 opentelemetry::nostd::string_view description) noexcept override;
-  void SetName(opentelemetry::nostd::string_view name) noexcept override;
-  void SetTraceFlags(opentelemetry::trace::TraceFlags flags) noexcept override { flags_ = flags.flags(); }
-  void SetSpanKind(opentelemetry::trace::SpanKind kind) noexcept override { kind_ = kind; }
-  void SetStartTime(opentelemetry::common::SystemTimestamp time) noexcept override {
-    start_ = time.time_since_epoch();
-  }
-  void SetDuration(std::chrono::nanoseconds duration) noexcept override { duration_ = duration; }
+  /// The latest value of a key holds, and a key beyond the limit is dropped.
+  void Set(const Attribute& attribute);
+  void SetName(std::string_view name);
+  /// Its status is then Error.
+  void Fail(std::string_view description);
 
-  // obs::trace::Span has neither events nor links, and the resource and scope are the same for all spans.
-  void AddEvent(opentelemetry::nostd::string_view, opentelemetry::common::SystemTimestamp,
-                const opentelemetry::common::KeyValueIterable&) noexcept override {}
-  void AddLink(const opentelemetry::trace::SpanContext&,
-               const opentelemetry::common::KeyValueIterable&) noexcept override {}
-  void SetResource(const opentelemetry::sdk::resource::Resource&) noexcept override {}
-  void SetInstrumentationScope(
-      const opentelemetry::sdk::instrumentationscope::InstrumentationScope&) noexcept override {}
-
-  const TraceId& trace_id() const { return trace_id_; }
-  /// Appends this span as a `Span` message.
-  void AppendTo(Message& message) const;
+  /// Appends this span, which ends now, as a `Span` message.
+  void AppendTo(Message& message, const OtlpIdentity& identity) const;
 
  private:
   bool MayHave(std::uint16_t hash) const;
 
-  SpanLimits limits_;
-  std::size_t attribute_count_ = 0;
-  std::size_t dropped_attributes_ = 0;
-  std::array<std::uint16_t, 32> hashes_;  ///< of the keys of the first attributes
-  TraceId trace_id_{};
-  std::array<char, 8> span_id_{};
-  std::array<char, 8> parent_id_{};
-  bool has_parent_ = false;
-  std::uint8_t flags_ = 0;
-  opentelemetry::trace::SpanKind kind_ = opentelemetry::trace::SpanKind::kInternal;
-  opentelemetry::trace::StatusCode status_ = opentelemetry::trace::StatusCode::kUnset;
-  std::chrono::nanoseconds start_{0};
-  std::chrono::nanoseconds duration_{0};
+  const SpanLimits& limits_;
+  const Kind kind_;
+  bool failed_ = false;
+  std::uint32_t attribute_count_ = 0;
+  std::uint32_t dropped_attributes_ = 0;
+  const std::chrono::system_clock::time_point start_ = std::chrono::system_clock::now();
+  const std::chrono::steady_clock::time_point steady_start_ = std::chrono::steady_clock::now();
   std::string name_;
   std::string status_message_;
-  std::string trace_state_;
-  Bytes<384> attributes_;  ///< `attributes` fields of a Span message
+  std::array<std::uint16_t, 32> hashes_;  ///< of the keys of the first attributes
+  Bytes<320> attributes_;                 ///< `attributes` fields of a Span message
 };
 
 /// What precedes the spans of an ExportTraceServiceRequest.

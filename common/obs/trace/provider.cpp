@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 #include <opentelemetry/sdk/resource/resource.h>
 #include <opentelemetry/sdk/resource/resource_detector.h>
-#include <opentelemetry/sdk/trace/tracer_provider.h>
-#include <opentelemetry/sdk/trace/tracer_provider_factory.h>
 
 #include <cstdint>
 #include <random>
@@ -16,8 +14,8 @@
 #include "obs/trace/list.h"
 #include "obs/trace/otlp_exporter.h"
 #include "obs/trace/otlp_reader.h"
-#include "obs/trace/processor.h"
 #include "obs/trace/propagation.h"
+#include "obs/trace/recorder.h"
 #include "obs/trace/sampler.h"
 #include "obs/trace/sdk_log.h"
 
@@ -115,17 +113,15 @@ struct Provider::Impl {
   std::unique_ptr<SdkLog> log;
   std::unique_ptr<OtlpExporter> otlp;  ///< null without OTLP
   Sources sources;
-  std::shared_ptr<sdk::trace::TracerProvider> sdk;  ///< null when the SDK is disabled
   Tracer tracer;
   Propagator propagator;
 
-  std::shared_ptr<sdk::trace::TracerProvider> MakeSdk(const Config& config, const log::Logger& logger,
-                                                      Buffer* buffer);
+  std::vector<std::shared_ptr<SpanSink>> MakeSinks(const Config& config, const log::Logger& logger,
+                                                   Buffer* buffer);
 };
 
-std::shared_ptr<sdk::trace::TracerProvider> Provider::Impl::MakeSdk(const Config& config,
-                                                                    const log::Logger& logger,
-                                                                    Buffer* buffer) {
+std::vector<std::shared_ptr<SpanSink>> Provider::Impl::MakeSinks(const Config& config,
+                                                                 const log::Logger& logger, Buffer* buffer) {
   const sdk::resource::Resource resource = MakeResource(config);
   std::vector<std::shared_ptr<SpanSink>> sinks;
   if (Names(config.exporter, "otlp")) {
@@ -139,12 +135,7 @@ std::shared_ptr<sdk::trace::TracerProvider> Provider::Impl::MakeSdk(const Config
     buffer->SetResource(ResourceJson(OtlpOrigin(resource, "", "").resource));
     sinks.push_back(std::make_shared<BufferSink>(*buffer));
   }
-  std::vector<std::unique_ptr<sdk::trace::SpanProcessor>> processors;
-  if (!sinks.empty()) {
-    processors.push_back(MakeProcessor(config.limits, std::move(sinks)));
-  }
-  return sdk::trace::TracerProviderFactory::Create(std::move(processors), resource,
-                                                   MakeSampler(config, sources.queue));
+  return sinks;
 }
 
 Provider::Provider(const Config& config, metrics::Registry& registry, const log::Logger& logger,
@@ -152,13 +143,14 @@ Provider::Provider(const Config& config, metrics::Registry& registry, const log:
     : impl_(std::make_unique<Impl>()) {
   impl_->default_deadline = config.export_timeout;
   impl_->propagator.impl_ = std::make_shared<const Propagator::Impl>(config.propagators);
-  auto tracer = std::make_shared<Tracer::Impl>();
+  auto recorder = std::make_shared<Recorder>();
   if (!config.disabled) {
     impl_->log = std::make_unique<SdkLog>(logger, config.log_level);
-    impl_->sdk = impl_->MakeSdk(config, logger, buffer);
-    tracer->sdk = impl_->sdk->GetTracer("obs", config.service_version);
+    recorder->limits = config.limits;
+    recorder->sinks = impl_->MakeSinks(config, logger, buffer);
+    recorder->sampler = MakeSampler(config, impl_->sources.queue);
   }
-  impl_->tracer.impl_ = std::move(tracer);
+  impl_->tracer.recorder_ = std::move(recorder);
   AddMetrics(registry, impl_->sources);
 }
 

@@ -1,22 +1,24 @@
 #include <opentelemetry/common/key_value_iterable.h>
-#include <opentelemetry/nostd/function_ref.h>
-#include <opentelemetry/nostd/span.h>
-#include <opentelemetry/trace/span.h>
 #include <opentelemetry/trace/span_context_kv_iterable.h>
-#include <opentelemetry/trace/span_startoptions.h>
 
 #include <array>
+#include <cstring>
+#include <optional>
 #include <utility>
 
+#include "obs/async/frame_memory.h"
 #include "obs/metrics/registry.h"
 #include "obs/trace/context.h"
 #include "obs/trace/hex.h"
+#include "obs/trace/otlp_span.h"
+#include "obs/trace/recorder.h"
 
 namespace obs::trace {
 namespace {
 
 namespace otel = opentelemetry::trace;
 namespace nostd = opentelemetry::nostd;
+namespace sdk = opentelemetry::sdk::trace;
 
 otel::SpanKind ToOtel(Kind kind) {
   switch (kind) {
@@ -30,36 +32,14 @@ otel::SpanKind ToOtel(Kind kind) {
   return otel::SpanKind::kInternal;
 }
 
-opentelemetry::common::AttributeValue ToOtel(const Attribute::Value& value) {
-  return std::visit(
-      [](const auto& v) -> opentelemetry::common::AttributeValue {
-        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::string_view>) {
-          return trace::ToOtel(v);
-        } else {
-          return v;
-        }
-      },
-      value);
-}
-
-/// Lends the attributes to the SDK without a copy.
-class AttributeView final : public opentelemetry::common::KeyValueIterable {
+/// None of the SDK's samplers asks for the attributes or the links.
+class NoAttributes final : public opentelemetry::common::KeyValueIterable {
  public:
-  explicit AttributeView(Attributes attributes) : attributes_(attributes) {}
-
-  bool ForEachKeyValue(nostd::function_ref<bool(nostd::string_view, opentelemetry::common::AttributeValue)>
-                           callback) const noexcept override {
-    for (const Attribute& attribute : attributes_) {
-      if (!callback(trace::ToOtel(attribute.key), ToOtel(attribute.value))) {
-        return false;
-      }
-    }
+  bool ForEachKeyValue(nostd::function_ref<bool(nostd::string_view, opentelemetry::common::AttributeValue)>)
+      const noexcept override {
     return true;
   }
-  std::size_t size() const noexcept override { return attributes_.size(); }
-
- private:
-  Attributes attributes_;
+  std::size_t size() const noexcept override { return 0; }
 };
 
 class NoLinks final : public otel::SpanContextKeyValueIterable {
@@ -72,18 +52,14 @@ class NoLinks final : public otel::SpanContextKeyValueIterable {
   std::size_t size() const noexcept override { return 0; }
 };
 
-/// The SDK leaves the sampled flag of the parent on a span that its sampler decided against.
-otel::SpanContext WithOwnDecision(const otel::SpanContext& span, bool recording) {
-  if (recording || !span.IsSampled()) {
-    return span;
-  }
-  const auto flags = static_cast<std::uint8_t>(span.trace_flags().flags() & ~otel::TraceFlags::kIsSampled);
-  return {span.trace_id(), span.span_id(), otel::TraceFlags(flags), false, span.trace_state()};
-}
-
 template <std::size_t kSize>
 std::string_view View(nostd::span<const std::uint8_t, kSize> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), kSize};
+}
+
+template <std::size_t kSize>
+void Copy(nostd::span<const std::uint8_t, kSize> from, std::array<char, kSize>& to) {
+  std::memcpy(to.data(), from.data(), kSize);
 }
 
 }  // namespace
@@ -119,15 +95,33 @@ bool Context::valid() const { return state_ && state_->span.IsValid(); }
 
 bool Context::sampled() const { return state_ && state_->span.IsSampled(); }
 
-/// A span is at once the context of those below it, so that it costs one allocation. They keep it alive, but
-/// not the SDK's span, which goes when this one ends.
+/// A span is at once the context of those below it and what is recorded of it, so that it costs one
+/// allocation.
 struct Span::Impl : Context::State {
-  Impl(const otel::SpanContext& identity, std::shared_ptr<const std::string> baggage_,
-       nostd::shared_ptr<otel::Span> recorded)
-      : State(identity, std::move(baggage_)), correlation(Correlate(span)), sdk(std::move(recorded)) {}
+  Impl(const otel::SpanContext& identity, const otel::SpanId& parent_,
+       std::shared_ptr<const std::string> baggage_)
+      : State(identity, std::move(baggage_)), correlation(Correlate(span)), parent(parent_) {}
+
+  void Finish() const {
+    OtlpIdentity identity;
+    Copy(span.trace_id().Id(), identity.trace_id);
+    Copy(span.span_id().Id(), identity.span_id);
+    Copy(parent.Id(), identity.parent_id);
+    identity.flags = span.trace_flags().flags();
+    if (!span.trace_state()->Empty()) {
+      identity.trace_state = span.trace_state()->ToHeader();
+    }
+    OtlpSpan::Message message;
+    recorded->AppendTo(message, identity);
+    for (const auto& sink : recorder->sinks) {
+      sink->Take(identity.trace_id, message.view());
+    }
+  }
 
   const log::Correlation correlation;
-  nostd::shared_ptr<otel::Span> sdk;  ///< null unless it records
+  const otel::SpanId parent;
+  std::shared_ptr<const Recorder> recorder;  ///< of what is recorded
+  std::optional<OtlpSpan> recorded;          ///< until it ends; nothing when it is not sampled
 };
 
 Span::Span() = default;
@@ -146,30 +140,31 @@ Span& Span::operator=(Span&& other) noexcept {
 
 Span::~Span() { End(); }
 
-bool Span::recording() const { return impl_ != nullptr && impl_->sdk; }
+bool Span::recording() const { return impl_ != nullptr && impl_->recorded; }
 
 void Span::Set(const Attribute& attribute) {
   if (recording()) {
-    impl_->sdk->SetAttribute(trace::ToOtel(attribute.key), ToOtel(attribute.value));
+    impl_->recorded->Set(attribute);
   }
 }
 
 void Span::Rename(std::string_view name) {
   if (recording()) {
-    impl_->sdk->UpdateName(trace::ToOtel(name));
+    impl_->recorded->SetName(name);
   }
 }
 
 void Span::Fail(std::string_view error_type, std::string_view description) {
   if (recording()) {
-    impl_->sdk->SetStatus(otel::StatusCode::kError, trace::ToOtel(description));
-    impl_->sdk->SetAttribute("error.type", trace::ToOtel(error_type));
+    impl_->recorded->Fail(description);
+    impl_->recorded->Set({"error.type", error_type});
   }
 }
 
 void Span::End() {
   if (recording()) {
-    impl_->sdk = nullptr;  // the SDK's span ends itself
+    impl_->Finish();
+    impl_->recorded.reset();
   }
 }
 
@@ -189,31 +184,41 @@ metrics::Exemplar Span::exemplar() const {
 
 Span Tracer::Start(std::string_view name, Kind kind, const Context& parent, Attributes attributes) const {
   Span span;
-  if (!impl_) {
+  if (!recorder_) {
     return span;
   }
+  using Memory = async::FrameAllocator<Span::Impl>;
   const auto baggage = parent.state_ ? parent.state_->baggage : nullptr;
-  std::shared_ptr<Span::Impl> impl;
-  if (impl_->sdk) {
-    otel::StartSpanOptions options;
-    options.kind = ToOtel(kind);
-    if (parent.valid()) {
-      options.parent = parent.state_->span;
+  std::shared_ptr<Span::Impl> made;
+  if (recorder_->sampler) {
+    static const otel::SpanContext kNoParent = otel::SpanContext::GetInvalid();
+    const otel::SpanContext& above = parent.valid() ? parent.state_->span : kNoParent;
+    const otel::TraceId trace_id = above.IsValid() ? above.trace_id() : recorder_->ids.GenerateTraceId();
+    const sdk::SamplingResult sampling = recorder_->sampler->ShouldSample(
+        above, trace_id, trace::ToOtel(name), ToOtel(kind), NoAttributes(), NoLinks());
+    const bool sampled = sampling.decision == sdk::Decision::RECORD_AND_SAMPLE;
+    const auto inherited =
+        static_cast<std::uint8_t>(above.trace_flags().flags() & ~otel::TraceFlags::kIsSampled);
+    const auto flags = static_cast<std::uint8_t>(inherited | (sampled ? otel::TraceFlags::kIsSampled : 0));
+    made = std::allocate_shared<Span::Impl>(
+        Memory(),
+        otel::SpanContext(trace_id, recorder_->ids.GenerateSpanId(), otel::TraceFlags(flags), false,
+                          sampling.trace_state ? sampling.trace_state : above.trace_state()),
+        above.span_id(), baggage);
+    if (sampled) {
+      made->recorder = recorder_;
+      made->recorded.emplace(recorder_->limits, name, kind);
+      for (const Attribute& attribute : attributes) {
+        made->recorded->Set(attribute);
+      }
     }
-    auto sdk = impl_->sdk->StartSpan(trace::ToOtel(name), AttributeView(attributes), NoLinks(), options);
-    const bool recording = sdk->IsRecording();
-    otel::SpanContext identity = WithOwnDecision(sdk->GetContext(), recording);
-    if (!recording) {
-      sdk = nullptr;
-    }
-    impl = std::make_shared<Span::Impl>(std::move(identity), baggage, std::move(sdk));
   } else if (parent.state_) {  // a disabled SDK hands on what came in: the trace goes on behind this process
-    impl = std::make_shared<Span::Impl>(parent.state_->span, baggage, nostd::shared_ptr<otel::Span>());
+    made = std::allocate_shared<Span::Impl>(Memory(), parent.state_->span, otel::SpanId(), baggage);
   } else {
     return span;
   }
-  span.impl_ = impl.get();
-  span.context_ = Context(std::move(impl));
+  span.impl_ = made.get();
+  span.context_ = Context(std::move(made));
   return span;
 }
 

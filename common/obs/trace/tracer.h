@@ -23,6 +23,7 @@ struct Exemplar;
 namespace obs::trace {
 
 class Buffer;
+struct Recorder;
 
 enum class Kind { kInternal, kServer, kClient };
 
@@ -88,8 +89,7 @@ class Tracer {
 
  private:
   friend class Provider;
-  struct Impl;
-  std::shared_ptr<const Impl> impl_;
+  std::shared_ptr<const Recorder> recorder_;
 };
 
 /// Reads and writes the carriers named by OTEL_PROPAGATORS: tracecontext, baggage (both on by default), b3,
