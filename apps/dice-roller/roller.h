@@ -23,7 +23,9 @@ class Random {
 /// A result, or nothing when the die's error rate struck.
 using RollResult = std::optional<int>;
 
-/// Rolls dice, and shows each roll as a span, a log line and counts. Thread-safe as far as its random is.
+/// Rolls dice, and shows each roll as a span and in counters. The first hundred rolls of a request write a
+/// log line each, and one more line tells of the others: who asks for a thousand rolls must not fill the log.
+/// Thread-safe as far as its random is.
 class Roller {
  public:
   /// `roll_time`: how long one roll takes. The references must outlive the roller.
@@ -35,9 +37,11 @@ class Roller {
   obs::async::Task<std::vector<RollResult>> RollMany(const Die& die, int times, obs::Scope& scope) const;
 
  private:
-  obs::async::Task<RollResult> RollOne(const Die& die, int index, std::string_view mode,
-                                       obs::Scope& scope) const;
-  RollResult Land(const Die& die) const;
+  class Batch;
+
+  obs::async::Task<RollResult> RollOne(const Die& die, int index, Batch& batch, obs::Scope& scope) const;
+  /// Null when the error rate strikes.
+  const Outcome* Land(const Die& die) const;
 
   obs::metrics::Family<obs::metrics::Counter>& rolls_;    ///< die, mode, result
   obs::metrics::Family<obs::metrics::Counter>& results_;  ///< die, face

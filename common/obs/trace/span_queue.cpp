@@ -11,7 +11,7 @@ constexpr double kFilling = 0.75;
 /// A request has at most this share of the queue's bytes, so that long spans do not wait for a request that
 /// is as large as the queue.
 constexpr std::size_t kRequestsInQueue = 4;
-constexpr std::size_t kMaxRequestBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxRequestBytes = std::size_t{128} << 10;
 constexpr std::size_t kSpareRequests = 2;
 
 }  // namespace

@@ -5,10 +5,14 @@
 
 #include <deque>
 #include <map>
+#include <sstream>
 
 #include "obs/async/run.h"
+#include "obs/log/writer.h"
 #include "support/eventually.h"
 #include "support/exposition.h"
+#include "support/json.h"
+#include "support/memory_file.h"
 #include "system.h"
 
 namespace dice_roller {
@@ -17,6 +21,7 @@ namespace {
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""us;
 using testing::ElementsAre;
+using testing::Pair;
 
 class ScriptedRandom : public Random {
  public:
@@ -90,6 +95,32 @@ TEST_F(RollerTest, HasAllRollsInTheAirTogether) {
   EXPECT_EQ(RollMany(roller, kExtreme, 1000).size(), 1000u);
   EXPECT_GE(stopwatch.elapsed(), 50ms);
   EXPECT_LT(stopwatch.elapsed(), 50ms * 1000 / 10);  // one after the other would take 50 s
+}
+
+TEST_F(RollerTest, WritesALineForEachOfAHundredRollsAndOneForTheOthers) {
+  const support::MemoryFile file;
+  obs::log::Writer writer(file.fd());
+  const obs::log::Logger logger(writer, "dice-roller", obs::log::Level::kInfo);
+  const obs::Telemetry logging{logger, registry_, none_.tracer, none_.propagator};
+  obs::Scope scope(logging, loop_.loop(), obs::trace::Span(), obs::Deadline::max(), activity_);
+  SystemRandom random;
+  const Roller roller(logging, random, 0us);
+  const auto messages = [&](const Die& die, int times) {
+    const std::size_t before = file.Text().size();
+    loop_.Run(roller.RollMany(die, times, scope));
+    EXPECT_TRUE(writer.Flush(support::kPatience));
+    std::map<std::string, int> counts;
+    std::istringstream lines(file.Text().substr(before));
+    for (std::string line; std::getline(lines, line);) ++counts[support::Json::Parse(line)["message"].Text()];
+    return counts;
+  };
+  const Die sound{"sound", {{1, 1.0}}, 0};
+  const Die broken{"broken", {{1, 1.0}}, 1};
+  EXPECT_THAT(messages(sound, 100), ElementsAre(Pair("Roll completed", 100)));
+  EXPECT_THAT(messages(sound, 1000),
+              ElementsAre(Pair("Further rolls completed", 1), Pair("Roll completed", 100)));
+  EXPECT_THAT(messages(broken, 1000),
+              ElementsAre(Pair("Further rolls completed", 1), Pair("Roll failed", 100)));
 }
 
 TEST_F(RollerTest, FollowsTheProbabilitiesOverManyRolls) {
