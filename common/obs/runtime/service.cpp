@@ -1,29 +1,22 @@
 #include "obs/runtime/service.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "obs/async/blocking_pool.h"
 #include "obs/log/json.h"
 #include "obs/runtime/dependency.h"
+#include "obs/runtime/memory.h"
 
 namespace obs::runtime {
 namespace {
 
-/// Each arena of glibc's malloc keeps what it once had.
-constexpr int kMallocArenas = 2;
-/// What is larger goes back to the kernel when it is freed. By default the bound grows with what was freed,
-/// up to 32 MiB, and one large reply would be kept for ever.
-constexpr int kMallocMapBytes = 256 << 10;
-constexpr int kMallocKeptBytes = 512 << 10;
-/// How often it is looked whether freed memory can be returned, and how much makes it worth the while.
 constexpr std::chrono::seconds kMemoryInterval{2};
-constexpr std::size_t kFreedWorthReturning = std::size_t{4} << 20;
 /// More are refused.
 constexpr std::size_t kWaitingTraceLookups = 8;
 /// Probes and scrapers are few.
@@ -44,23 +37,19 @@ struct ProcessSetup {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     // A service has no terminal that could hang up, and nothing that these would make it do.
     for (const int signal : {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM}) std::signal(signal, SIG_IGN);
-    mallopt(M_ARENA_MAX, kMallocArenas);
-    mallopt(M_MMAP_THRESHOLD, kMallocMapBytes);
-    mallopt(M_TRIM_THRESHOLD, kMallocKeptBytes);
+    BoundAllocator();
   }
 };
-
-/// After a burst the allocator keeps pages between those that are still used; they go back here, on the one
-/// thread that has nothing else to do.
-void ReturnFreedMemory() {
-  const struct mallinfo2 memory = mallinfo2();
-  if (memory.fordblks > kFreedWorthReturning) malloc_trim(0);
-}
 
 void WaitForStopSignal() {
   const sigset_t signals = StopSignals();
   const timespec interval{std::chrono::seconds(kMemoryInterval).count(), 0};
-  while (sigtimedwait(&signals, nullptr, &interval) < 0) ReturnFreedMemory();
+  // On the one thread that has nothing else to do.
+  bool started = false;
+  while (sigtimedwait(&signals, nullptr, &interval) < 0) {
+    if (!std::exchange(started, true)) ReturnStartupMemory();
+    ReturnFreedMemory();
+  }
   // A second one ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
