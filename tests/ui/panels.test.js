@@ -238,6 +238,22 @@ describe('Comparing, statistics and load', () => {
     assert.match(await textOf(page, '#live [data-service=dice-roller]'), /does not answer/);
   });
 
+  test('traces and spans that are left out are told', async (t) => {
+    const { page } = await openPage(t, browser);
+    let [traces, spans] = [100, 7];
+    await page.route('**/page/metrics', (route) => route.fulfill({ json: {
+      frontend: `otel_sdk_sampler_trace_unsampled_total ${traces}\notel_sdk_processor_span_dropped_total 0\n`,
+      'dice-roller': `otel_sdk_processor_span_dropped_total ${spans}\n`, 'die-service': null,
+    } }));
+    await page.reload();
+    await waitForText(page, '#live-note', /^$/);
+    [traces, spans] = [1300, 8];
+    await waitForText(page, '#live-note',
+                      /^Left out in the last two minutes, because too many spans waited for the collector: 1200 traces of frontend, 1 span of dice-roller\.$/);
+    [traces, spans] = [1300, 3];
+    await waitForText(page, '#live-note', /: 1200 traces of frontend, 3 spans of dice-roller\.$/);
+  });
+
   test('the chance of a deviation is that of the chi-squared distribution', async (t) => {
     const { page } = await openPage(t, browser);
     // Counts of dice with equal faces whose chi-squared is known, and the textbook's critical values.

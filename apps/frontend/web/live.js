@@ -3,7 +3,7 @@
 import { Problem, getMetrics } from './api.js';
 import { cell, fill, html, rowHead, say, svg } from './dom.js';
 import { load, readMetrics } from './metrics.js';
-import { duration, kServices, percent } from './words.js';
+import { duration, kServices, percent, plural } from './words.js';
 
 const kEveryMs = 2000;
 const kShownMs = 120000;
@@ -59,9 +59,22 @@ function poolWords() {
   return pool ? `Database connections in use: ${pool.size - pool.available} of ${pool.size}.` : '';
 }
 
+// Of the time on show. A service that begins anew in it has lost what it says now.
+function lossWords() {
+  const lost = kServices.flatMap((service) => {
+    const known = readings.map(({ services }) => services[service]?.lost).filter(Boolean);
+    return Object.keys(known[0] ?? {}).flatMap((what) => {
+      const [before, now] = [known[0][what], known.at(-1)[what]];
+      const count = now < before ? now : now - before;
+      return count > 0 ? [`${plural(count, what)} of ${service}`] : [];
+    });
+  });
+  return lost.length ? `Left out in the last two minutes, because too many spans waited for the collector: ${lost.join(', ')}.` : '';
+}
+
 function draw() {
   fill('live', kServices.map(row));
-  say('live-note', answered ? poolWords() : 'frontend does not answer: these figures are old.');
+  say('live-note', answered ? [poolWords(), lossWords()].filter(Boolean).join(' ') : 'frontend does not answer: these figures are old.');
 }
 
 // Also gives which services answered; undefined where that cannot be known.

@@ -5,9 +5,12 @@ const kLabel = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 // What the page itself and the machinery ask is no load.
 const kNoLoad = /^\/(page\/|traces\/|metrics$|livez$|readyz$|healthz$)|\.\w+$/;
 
-// { requests, errors, buckets: upper bound → count, pool: { size, available } or null }
+// What was left out because too many spans waited for the collector.
+const kLost = { otel_sdk_sampler_trace_unsampled_total: 'trace', otel_sdk_processor_span_dropped_total: 'span' };
+
+// { requests, errors, buckets: upper bound → count, pool: { size, available } or null, lost: { trace, span } }
 export function readMetrics(text) {
-  const reading = { requests: 0, errors: 0, buckets: new Map(), pool: null };
+  const reading = { requests: 0, errors: 0, buckets: new Map(), pool: null, lost: { trace: 0, span: 0 } };
   for (const line of text.split('\n')) {
     const [, name, labelText = '', number] = kLine.exec(line) ?? [];
     if (!name) continue;
@@ -16,6 +19,8 @@ export function readMetrics(text) {
     const pool = /^database_connection_pool_(size|available)$/.exec(name);
     if (pool) {
       reading.pool = { ...reading.pool, [pool[1]]: value };
+    } else if (kLost[name]) {
+      reading.lost[kLost[name]] += value;
     } else if (!labels.route || kNoLoad.test(labels.route)) {
       continue;
     } else if (name === 'http_requests_total') {

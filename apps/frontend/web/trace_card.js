@@ -8,6 +8,7 @@ import { duration, explain, plural } from './words.js';
 const kMaxLines = 100;
 const kLineMembers = ['timestamp', 'level', 'message', 'service', 'trace_id', 'span_id', 'trace_flags'];
 const kLooking = 'Looking for the spans of this request…';
+const kUnsampled = 'This request was not sampled, so no service kept its spans. The load of each service tells when traces are left out.';
 const kNothing = {
   none: 'To see spans here, start the services with TRACE_BUFFER_BYTES, or frontend with TRACE_QUERY_URL.',
   services: 'No service remembers this trace: it was not sampled, or newer ones took its place.',
@@ -41,7 +42,7 @@ export class TraceCard {
       .filter(([, link]) => id && link).map(([words, link]) => html('a', { href: link.replaceAll('{trace_id}', id) }, words)));
     if (!id) return this.#clear('No answer came, so there is nothing to follow.');
     if (traces === 'none') return this.#clear(kNothing.none);
-    if (!sampled) return this.#clear('This request was not sampled, so no service kept its spans.');
+    if (!sampled) return this.#clear(kUnsampled);
     this.#pending = true;
     byId('trace-view').setAttribute('aria-busy', 'true');
     say('trace-status', kLooking);

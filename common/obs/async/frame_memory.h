@@ -74,7 +74,7 @@ struct InFrameMemory {
 /// FrameMemory as the allocator of a standard type.
 template <typename T>
 struct FrameAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): what the standard calls it
   FrameAllocator() = default;
   template <typename Other>
   FrameAllocator(const FrameAllocator<Other>& /*other*/) {}  // NOLINT(google-explicit-constructor)

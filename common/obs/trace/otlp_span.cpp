@@ -153,8 +153,9 @@ std::string_view View(const std::array<char, kSize>& bytes) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): hashes_ is written before it is read
 OtlpSpan::OtlpSpan(const SpanLimits& limits, std::string_view name, Kind kind)
-    : limits_(limits), kind_(kind), name_(Fit(name)) {}  // NOLINT(*-pro-type-member-init): hashes_
+    : limits_(limits), kind_(kind), name_(Fit(name)) {}
 
 void OtlpSpan::Set(const Attribute& attribute) {
   const std::uint16_t hash = Hash(attribute.key);

@@ -6,6 +6,7 @@
 #include <opentelemetry/trace/propagation/b3_propagator.h>
 #include <opentelemetry/trace/propagation/http_trace_context.h>
 #include <opentelemetry/trace/propagation/jaeger.h>
+#include <opentelemetry/trace/tracer.h>
 
 #include <algorithm>
 
