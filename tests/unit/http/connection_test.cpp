@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "server_fixture.h"
@@ -280,11 +282,13 @@ TEST(Connection, SaysWhatARequestWaitsFor) {
     co_return Response{};
   });
   fixture.server().Get("/under-way", [&fixture](const Request&, Scope& scope) -> async::Task<Response> {
-    Response response;
-    response.body.clear();
+    // Of one age to the millisecond, they are listed in any order.
+    std::multiset<std::string> lines;
     for (const RequestUnderWay& request : co_await fixture.server().UnderWay(scope.loop())) {
-      response.body += request.method + " " + request.route + " " + request.awaiting + ";";
+      lines.insert(request.method + " " + request.route + " " + request.awaiting + ";");
     }
+    Response response;
+    for (const std::string& line : lines) response.body += line;
     co_return response;
   });
   fixture.server().Start();
