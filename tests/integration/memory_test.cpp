@@ -47,7 +47,7 @@ TEST_F(Memory, OfABurstIsGivenBackThoughSomeOfItIsStillInUse) {
     ASSERT_TRUE(clients.back().Send(request));
   }
   EXPECT_TRUE(Becomes([this] { return Resident(); }, Gt(before + 16 * kMebibyte)));
-  // Those that stay keep the memory between them from the end of the heap, where the allocator returns it by
+  // Some connections stay. Their memory lies between the freed parts, which the allocator does not return by
   // itself.
   std::vector<HttpConnection> staying;
   for (std::size_t i = 0; i < kClients; i += 20) staying.push_back(std::move(clients[i]));

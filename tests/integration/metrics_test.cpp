@@ -71,10 +71,13 @@ TEST_F(MetricsPage, LeadsFromALatencyToItsTrace) {
            {&system.dice_roller, "die_service_request_duration_seconds"},
            {&system.die_service, "http_request_duration_seconds"}}) {
     SCOPED_TRACE(service->name() + " " + family);
-    // Bindings are copied by name: clang before 16 does not capture them.
-    EXPECT_TRUE(Becomes([&service = *service, &family = family] { return Exemplars(service, family); },
-                        Not(IsEmpty())));
-    for (const Labels& exemplar : Exemplars(*service, family)) {
+    std::vector<Labels> exemplars;
+    // Captured by name, because clang before 16 cannot capture structured bindings.
+    const auto read = [&exemplars, &service = *service, &family = family] {
+      return exemplars = Exemplars(service, family);
+    };
+    EXPECT_TRUE(Becomes(read, Not(IsEmpty())));
+    for (const Labels& exemplar : exemplars) {
       const std::string trace_id = exemplar.at("trace_id");
       const std::string span_id = exemplar.at("span_id");
       EXPECT_TRUE(Eventually([&] {

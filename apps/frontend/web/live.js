@@ -59,7 +59,7 @@ function poolWords() {
   return pool ? `Database connections in use: ${pool.size - pool.available} of ${pool.size}.` : '';
 }
 
-// Of the time on show. A service that begins anew in it has lost what it says now.
+// What was lost in the time on show. The counters of a service that restarted in it begin at zero.
 function lossWords() {
   const lost = kServices.flatMap((service) => {
     const known = readings.map(({ services }) => services[service]?.lost).filter(Boolean);

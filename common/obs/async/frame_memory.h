@@ -24,14 +24,16 @@ class FrameMemory {
 
   static void Free(void* memory, std::size_t size) noexcept {
     const std::size_t steps = StepsOf(size);
-    if (kPlain || steps > kLists || Mine().kept + steps * kStep > kMostKept) {
-      ::operator delete(memory);
-      return;
+    if (!kPlain && steps <= kLists) {
+      Thread& mine = Mine();
+      if (mine.kept + steps * kStep <= kMostKept) {
+        Block*& first = mine.lists[steps - 1];
+        first = new (memory) Block{first};
+        mine.kept += steps * kStep;
+        return;
+      }
     }
-    Thread& mine = Mine();
-    Block*& first = mine.lists[steps - 1];
-    first = new (memory) Block{first};
-    mine.kept += steps * kStep;
+    ::operator delete(memory);
   }
 
  private:

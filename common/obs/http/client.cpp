@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "obs/async/concurrency_limit.h"
@@ -14,8 +13,6 @@
 
 namespace obs::http {
 namespace {
-
-constexpr std::chrono::seconds kMaxRetryAfter{86'400};
 
 ClientError MakeError(ClientFailure failure, const std::string& peer, std::string cause) {
   switch (failure) {
@@ -47,14 +44,6 @@ bool IsIdempotent(Method method) { return method != Method::kPost && method != M
 bool IsTarget(std::string_view target) {
   return target.starts_with('/') &&
          std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-/// Seconds only; a date, which the other form of the header is, counts as none.
-std::chrono::seconds ParseRetryAfter(std::string_view text) {
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size() || seconds < 0) return {};
-  return std::min(std::chrono::seconds(seconds), kMaxRetryAfter);
 }
 
 /// One call as telemetry sees it: span, histogram and error agree with each other. Destroyed before the end
@@ -132,7 +121,7 @@ std::string_view Name(ClientFailure failure) {
 struct Client::Impl {
   Impl(ClientConfig config_, const Telemetry& telemetry);
 
-  /// The request but its body.
+  /// The request line and the headers.
   std::string Compose(const ClientRequest& request, const trace::Context& context) const;
   /// Sends the request, whose turn has come.
   async::Task<ClientResponse> Fetch(const ClientRequest& request, Call& call, async::Loop& loop,
@@ -203,7 +192,7 @@ async::Task<ClientResponse> Client::Impl::Fetch(const ClientRequest& request, Ca
   response.content_type = answer.Header("Content-Type");
   response.content_encoding = answer.Header("Content-Encoding");
   response.body = std::move(answer.body());
-  response.retry_after = ParseRetryAfter(answer.Header("Retry-After"));
+  response.retry_after = http1::ParseRetryAfter(answer.Header("Retry-After"));
   call.Answered(response.status);
   co_return response;
 }

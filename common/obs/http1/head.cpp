@@ -107,6 +107,14 @@ Headers ParseHeaders(std::string_view lines) {
   return headers;
 }
 
+std::chrono::seconds ParseRetryAfter(std::string_view value) {
+  constexpr std::int64_t kDay = 86'400;
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  const bool is_number = error == std::errc() && end == value.data() + value.size();
+  return std::chrono::seconds(is_number ? std::clamp<std::int64_t>(seconds, 0, kDay) : 0);
+}
+
 BodyFraming ParseBodyFraming(const Headers& headers, std::size_t max_bytes) {
   const auto has = [&headers](std::string_view name) {
     return std::any_of(headers.list.begin(), headers.list.end(),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <list>
 #include <string>
@@ -32,6 +33,10 @@ void CheckLines(std::string_view head, std::size_t from = 0);
 /// (RFC 9110, section 5.3), but of Content-Length, Host and Transfer-Encoding there may be one only.
 /// Throws obs::Error `malformed-request` or `headers-too-large`.
 Headers ParseHeaders(std::string_view lines);
+
+/// The seconds of a Retry-After header (RFC 9110, section 10.2.3), at most a day, so that they can be counted
+/// in any unit. 0 for a date, which is the other form, and for what is neither.
+std::chrono::seconds ParseRetryAfter(std::string_view value);
 
 /// How the body of a message is framed (RFC 9112, section 6).
 struct BodyFraming {

@@ -31,7 +31,7 @@ std::optional<Url> ParseUrl(std::string_view text) {
   return url;
 }
 
-/// Of one loop.
+/// The connections to this server that are idle on one loop.
 class Origin::IdleConnections final : public async::Loop::Local {
  public:
   IdleConnections(async::Loop& loop, std::size_t limit) : loop_(loop), limit_(limit) {}

@@ -39,8 +39,7 @@ std::string Quote(std::string_view value) {
 std::string ConnectionString(const Config& config) {
   return fmt::format(
       "host={} port={} dbname={} user={} gssencmode={} connect_timeout={} fallback_application_name={} "
-      "keepalives=1 "
-      "keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=10000 "
+      "keepalives=1 keepalives_idle=10 keepalives_interval=3 keepalives_count=3 tcp_user_timeout=10000 "
       "options='-c statement_timeout={}'",
       Quote(config.host), config.port, Quote(config.database), Quote(config.user),
       Quote(config.gss_encryption), config.connect_timeout.count(), Quote(program_invocation_short_name),

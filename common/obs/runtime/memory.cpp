@@ -1,6 +1,5 @@
 #include "obs/runtime/memory.h"
 
-#include <elf.h>
 #include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
@@ -20,7 +19,7 @@ constexpr int kMapBytes = 128 << 10;
 constexpr int kKeptBytes = 256 << 10;
 constexpr std::size_t kFreedWorthReturning = std::size_t{1} << 20;
 
-/// Segments that are never written to are the same in their file.
+/// A segment that cannot be written to is the same as in its file, so its pages can be dropped.
 int ReturnSegments(dl_phdr_info* object, std::size_t /*size*/, void* /*data*/) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   for (int i = 0; i < object->dlpi_phnum; ++i) {

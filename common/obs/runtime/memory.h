@@ -9,8 +9,8 @@ void BoundAllocator();
 /// those that lie between pages in use.
 void ReturnFreedMemory();
 
-/// Gives the pages of programs and libraries back that nothing but the start needed, which are most: those
-/// that are needed again come back one by one from the page cache. Once, after the start.
+/// Gives back the pages of the program and its libraries that only the start needed, which are most of them.
+/// A page that is needed again is mapped again from the page cache. Call it once, after the start.
 void ReturnStartupMemory();
 
 }  // namespace obs::runtime

@@ -16,6 +16,7 @@
 namespace obs::runtime {
 namespace {
 
+/// How often freed memory is looked for.
 constexpr std::chrono::seconds kMemoryInterval{2};
 /// More are refused.
 constexpr std::size_t kWaitingTraceLookups = 8;
@@ -44,7 +45,7 @@ struct ProcessSetup {
 void WaitForStopSignal() {
   const sigset_t signals = StopSignals();
   const timespec interval{std::chrono::seconds(kMemoryInterval).count(), 0};
-  // On the one thread that has nothing else to do.
+  // This thread has nothing else to do.
   bool started = false;
   while (sigtimedwait(&signals, nullptr, &interval) < 0) {
     if (!std::exchange(started, true)) ReturnStartupMemory();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -15,29 +14,16 @@ namespace {
 /// An answer is a few bytes. A stranger's may be a page, and must not fill the memory.
 constexpr std::size_t kMaxHeaderBytes = std::size_t{16} << 10;
 constexpr std::size_t kMaxBodyBytes = std::size_t{64} << 10;
-/// Longer than any export may take, and short enough to be counted in any unit.
-constexpr std::int64_t kMaxRetryAfter = 86'400;
 /// Room for a whole request, so that the kernel sends it while this thread waits for a processor.
 constexpr int kSendBuffer = 256 << 10;
 
 /// OpenTelemetry Protocol, "OTLP/HTTP Response".
 bool IsTemporary(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
 
-std::chrono::seconds RetryAfter(std::string_view text) {
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  const bool is_number = error == std::errc() && end == text.data() + text.size();
-  return std::chrono::seconds(is_number ? std::clamp<std::int64_t>(seconds, 0, kMaxRetryAfter) : 0);
-}
-
 }  // namespace
 
 /// Tells when a Wait has lasted long enough.
 class Collector::Alarm final : public async::Timer {
- public:
-  ~Alarm() override = default;
-
- private:
   void OnTimer() override {}
 };
 
@@ -71,8 +57,10 @@ Collector::Collector(const Config& config, std::size_t slots) : alarm_(std::make
                             .certificate_file = config.otlp_client_certificate,
                             .key_file = config.otlp_client_key});
     fixed_head_ = fmt::format(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: OTel-OTLP-Exporter-obs\r\nAccept: "
-        "application/x-protobuf\r\n"
+        "POST {} HTTP/1.1\r\n"
+        "Host: {}\r\n"
+        "User-Agent: OTel-OTLP-Exporter-obs\r\n"
+        "Accept: application/x-protobuf\r\n"
         "Content-Type: application/x-protobuf\r\n",
         url->path.empty() ? "/" : url->path, url->authority);
     for (const auto& [name, value] : config.otlp_headers) {
@@ -135,7 +123,7 @@ async::Task<Collector::Answer> Collector::Send(std::size_t slot, std::string_vie
   } else if (status >= 300) {
     answer.error = fmt::format("the collector answered {}", status);
     answer.temporary = IsTemporary(status);
-    answer.retry_after = RetryAfter(reader.Header("Retry-After"));
+    answer.retry_after = http1::ParseRetryAfter(reader.Header("Retry-After"));
   } else if (reader.state() == http1::ResponseReader::State::kComplete) {
     answer.body = std::move(reader.body());
   }  // else it took the request, and what it said of it is no OTLP

@@ -26,8 +26,7 @@ constexpr std::int64_t kMaxMilliseconds = 3'600'000;
 constexpr std::int64_t kMaxLimit = std::numeric_limits<std::int32_t>::max();
 
 std::string ToLower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(text.begin(), text.end(), text.begin(), http1::ToLower);
   return text;
 }
 
@@ -168,7 +167,8 @@ std::string ReadEndpoint(config::Parser& parser, Reader& reader, const std::stri
 bool IsReserved(std::string_view name) {
   static constexpr std::array<std::string_view, 4> kReserved = {"content-type", "content-length",
                                                                 "content-encoding", "transfer-encoding"};
-  return std::find(kReserved.begin(), kReserved.end(), ToLower(std::string(name))) != kReserved.end();
+  return std::any_of(kReserved.begin(), kReserved.end(),
+                     [name](std::string_view reserved) { return http1::EqualsIgnoringCase(reserved, name); });
 }
 
 bool IsPrintable(std::string_view text) {

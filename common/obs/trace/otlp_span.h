@@ -14,7 +14,7 @@
 
 namespace obs::trace {
 
-/// Which span it is, and below which one.
+/// The identity of a span, and its parent's.
 struct OtlpIdentity {
   TraceId trace_id{};
   std::array<char, 8> span_id{};

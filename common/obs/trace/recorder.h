@@ -14,7 +14,7 @@ namespace obs::trace {
 /// How a tracer begins spans and where they go when they end. Thread-safe.
 struct Recorder {
   std::unique_ptr<opentelemetry::sdk::trace::Sampler> sampler;  ///< null when the SDK is disabled
-  mutable opentelemetry::sdk::trace::RandomIdGenerator ids;     ///< one for each thread underneath
+  mutable opentelemetry::sdk::trace::RandomIdGenerator ids;     ///< thread-safe: its state is per thread
   SpanLimits limits;
   std::vector<std::shared_ptr<SpanSink>> sinks;
 };

@@ -103,6 +103,9 @@ struct Span::Impl : Context::State {
       : State(identity, std::move(baggage_)), correlation(Correlate(span)), parent(parent_) {}
 
   void Finish() const {
+    if (recorder->sinks.empty()) {
+      return;
+    }
     OtlpIdentity identity;
     Copy(span.trace_id().Id(), identity.trace_id);
     Copy(span.span_id().Id(), identity.span_id);

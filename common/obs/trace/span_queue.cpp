@@ -9,7 +9,8 @@ namespace {
 /// Above this share of its bounds a queue is filling.
 constexpr double kFilling = 0.75;
 /// A request has at most this share of the queue's bytes, so that long spans do not wait for a request that
-/// is as large as the queue.
+/// is as large as the queue. And it is no larger than this, so that few bytes wait, yet so large that the
+/// allocator gives it back to the kernel as soon as it is freed.
 constexpr std::size_t kRequestsInQueue = 4;
 constexpr std::size_t kMaxRequestBytes = std::size_t{128} << 10;
 constexpr std::size_t kSpareRequests = 2;

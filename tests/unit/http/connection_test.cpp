@@ -282,7 +282,7 @@ TEST(Connection, SaysWhatARequestWaitsFor) {
     co_return Response{};
   });
   fixture.server().Get("/under-way", [&fixture](const Request&, Scope& scope) -> async::Task<Response> {
-    // Of one age to the millisecond, they are listed in any order.
+    // Requests of the same age in milliseconds are listed in any order.
     std::multiset<std::string> lines;
     for (const RequestUnderWay& request : co_await fixture.server().UnderWay(scope.loop())) {
       lines.insert(request.method + " " + request.route + " " + request.awaiting + ";");

@@ -507,8 +507,7 @@ TEST_F(MigratedPool, HidesTheLossOfEveryConnectionFromCallers) {
   }
   for (int round = 0; round < 5; ++round) {
     EXPECT_TRUE(Eventually([this] { return server_.TerminateSessions("diceuser") > 0; }));
-    // Every caller has gone on, or its query could lose a second connection in the next round: that is not
-    // hidden.
+    // A query is sent again once. So each caller must go on before the connections are lost again.
     for (std::atomic<int>& count : answered) {
       EXPECT_TRUE(Eventually([&count, before = count.load()] { return count > before + 25; }));
     }
